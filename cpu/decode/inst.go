@@ -56,21 +56,21 @@ const (
 type Kind uint8
 
 const (
-	KindNone Kind = iota
-	KindGPR       // Arg.Reg 0..15; High set for AH, CH, DH, BH
-	KindMem       // Inst.Mem, Arg.Size bytes
-	KindImm       // Inst.Imm
-	KindImm2      // Inst.Imm2
-	KindRel       // relative branch by Inst.Imm from the end of the instruction
-	KindFar       // far pointer Inst.Imm2:Inst.Imm
-	KindSeg       // segment register, Arg.Reg: ES CS SS DS FS GS
-	KindCR        // control register
-	KindDR        // debug register
-	KindXMM       // XMM register
-	KindYMM       // YMM register (VEX.256)
-	KindMMX       // MMX register
-	KindST        // x87 stack register ST(i)
-	KindOpmask    // AVX-512 mask register; known by length only
+	KindNone   Kind = iota
+	KindGPR         // Arg.Reg 0..15; High set for AH, CH, DH, BH
+	KindMem         // Inst.Mem, Arg.Size bytes
+	KindImm         // Inst.Imm
+	KindImm2        // Inst.Imm2
+	KindRel         // relative branch by Inst.Imm from the end of the instruction
+	KindFar         // far pointer Inst.Imm2:Inst.Imm
+	KindSeg         // segment register, Arg.Reg: ES CS SS DS FS GS
+	KindCR          // control register
+	KindDR          // debug register
+	KindXMM         // XMM register
+	KindYMM         // YMM register (VEX.256)
+	KindMMX         // MMX register
+	KindST          // x87 stack register ST(i)
+	KindOpmask      // AVX-512 mask register; known by length only
 )
 
 // Access says what an instruction does with an operand.
@@ -80,7 +80,7 @@ const (
 	Read      Access = 1 << iota
 	Write            // always written when the instruction completes
 	CondWrite        // may be left unwritten (CMOVcc memory forms, CMPXCHG, REP count 0)
-	ReadWrite        = Read | Write
+	ReadWrite = Read | Write
 )
 
 // Arg is one explicit operand.
