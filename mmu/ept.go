@@ -10,7 +10,7 @@ const (
 	accessBits = readBit | writeBit | fetchBit
 )
 
-var accessBit = [...]uint64{Read: readBit, Write: writeBit, Fetch: fetchBit}
+var accessBit = [...]uint64{AccessRead: readBit, AccessWrite: writeBit, AccessFetch: fetchBit}
 
 // Further bits of the exit qualification for EPT violations.
 const (

@@ -166,7 +166,7 @@ func (m *MMU) fill(va, pa uint64, acc Access, cls Class) {
 	f := mem.frame(pa)
 	page := va &^ (PageSize - 1)
 	i := FastIndex(va)
-	if acc == Fetch {
+	if acc == AccessFetch {
 		if f == noFrame || mem.flags[f]&pageWatched == 0 {
 			m.Fast.Exec[cls][i] = FastExec{page, pa &^ (PageSize - 1)}
 			m.filled.exec[cls].add(i)
@@ -176,7 +176,7 @@ func (m *MMU) fill(va, pa uint64, acc Access, cls Class) {
 	if f == noFrame || mem.flags[f]&pageWatched != 0 {
 		return
 	}
-	if acc == Read {
+	if acc == AccessRead {
 		m.Fast.Read[cls][i] = FastEntry{page, &mem.ram[f]}
 		m.filled.read[cls].add(i)
 	} else if mem.flags[f]&pageTouched == pageTouched && mem.code[f] == 0 {

@@ -254,6 +254,10 @@ func (m *Memory) load(pa uint64, size int) uint64 {
 	if f == noFrame {
 		return m.loadDevice(pa, size)
 	}
+	return m.loadFrame(f, pa, size)
+}
+
+func (m *Memory) loadFrame(f int, pa uint64, size int) uint64 {
 	if m.flags[f]&pageWatched != 0 {
 		m.notify(pa, size, false)
 	}
@@ -272,11 +276,19 @@ func (m *Memory) loadDevice(pa uint64, size int) uint64 {
 func (m *Memory) store(pa uint64, size int, v uint64) {
 	f := m.frame(pa)
 	if f == noFrame {
-		if d, off := m.device(pa); d != nil {
-			d.WritePhysical(off, size, v&(allOnes>>(64-8*size)))
-		}
+		m.storeDevice(pa, size, v)
 		return
 	}
+	m.storeFrame(f, pa, size, v)
+}
+
+func (m *Memory) storeDevice(pa uint64, size int, v uint64) {
+	if d, off := m.device(pa); d != nil {
+		d.WritePhysical(off, size, v&(allOnes>>(64-8*size)))
+	}
+}
+
+func (m *Memory) storeFrame(f int, pa uint64, size int, v uint64) {
 	m.touch(f)
 	storeBytes(m.ram[f][pa%PageSize:], size, v)
 	m.changed(f, pa, size)

@@ -14,6 +14,10 @@ type MMU struct {
 	// Fault says why the last access that returned false did so.
 	Fault Fault
 
+	// Device is set when an access has reached anything but RAM, so that
+	// the interpreter can look for what the device did. It clears it.
+	Device bool
+
 	filled filled
 	tlb    tlb
 	cache  *Cache
@@ -94,14 +98,14 @@ func (m *MMU) walkAndKeep(r *Regime, va uint64, acc Access, cls Class) (pa uint6
 func (m *MMU) Read(r *Regime, va uint64, size int, cls Class) (v uint64, ok bool) {
 	va = r.wrap(va)
 	if va%PageSize+uint64(size) > PageSize {
-		return m.readAcross(r, va, size, Read, cls)
+		return m.readAcross(r, va, size, AccessRead, cls)
 	}
-	pa, ok := m.translate(r, va, Read, cls)
+	pa, ok := m.translate(r, va, AccessRead, cls)
 	if !ok {
 		return 0, false
 	}
 	v = m.ReadPhysical(pa, size)
-	m.fill(va, pa, Read, cls)
+	m.fill(va, pa, AccessRead, cls)
 	return v, true
 }
 
@@ -110,9 +114,9 @@ func (m *MMU) Read(r *Regime, va uint64, size int, cls Class) (v uint64, ok bool
 func (m *MMU) ReadModify(r *Regime, va uint64, size int, cls Class) (v uint64, ok bool) {
 	va = r.wrap(va)
 	if va%PageSize+uint64(size) > PageSize {
-		return m.readAcross(r, va, size, Write, cls)
+		return m.readAcross(r, va, size, AccessWrite, cls)
 	}
-	pa, ok := m.translate(r, va, Write, cls)
+	pa, ok := m.translate(r, va, AccessWrite, cls)
 	if !ok {
 		return 0, false
 	}
@@ -150,7 +154,7 @@ func (m *MMU) translateAcross(r *Regime, va uint64, acc Access, cls Class) (lo, 
 func (m *MMU) Write(r *Regime, va uint64, size int, v uint64, cls Class) bool {
 	va = r.wrap(va)
 	if va%PageSize+uint64(size) > PageSize {
-		lo, hi, ok := m.translateAcross(r, va, Write, cls)
+		lo, hi, ok := m.translateAcross(r, va, AccessWrite, cls)
 		if !ok {
 			return false
 		}
@@ -164,12 +168,12 @@ func (m *MMU) Write(r *Regime, va uint64, size int, v uint64, cls Class) bool {
 		}
 		return true
 	}
-	pa, ok := m.translate(r, va, Write, cls)
+	pa, ok := m.translate(r, va, AccessWrite, cls)
 	if !ok {
 		return false
 	}
 	m.WritePhysical(pa, size, v)
-	m.fill(va, pa, Write, cls)
+	m.fill(va, pa, AccessWrite, cls)
 	return true
 }
 
@@ -193,8 +197,8 @@ func (m *MMU) Probe(r *Regime, va, size uint64, acc Access, cls Class) bool {
 // Fetch translates the address of an instruction.
 func (m *MMU) Fetch(r *Regime, va uint64, cls Class) (pa uint64, ok bool) {
 	va = r.wrap(va)
-	if pa, ok = m.translate(r, va, Fetch, cls); ok {
-		m.fill(va, pa, Fetch, cls)
+	if pa, ok = m.translate(r, va, AccessFetch, cls); ok {
+		m.fill(va, pa, AccessFetch, cls)
 	}
 	return
 }
@@ -227,7 +231,13 @@ func (m *MMU) ReadPhysical(pa uint64, size int) uint64 {
 	if m.cache != nil {
 		m.cache.read(pa, size)
 	}
-	return m.Mem.load(pa, size)
+	mem := m.Mem
+	f := mem.frame(pa)
+	if f == noFrame {
+		m.Device = true
+		return mem.loadDevice(pa, size)
+	}
+	return mem.loadFrame(f, pa, size)
 }
 
 // WritePhysical writes size bytes, at most 8.
@@ -241,7 +251,14 @@ func (m *MMU) WritePhysical(pa uint64, size int, v uint64) {
 	if m.cache != nil {
 		m.cache.write(pa, size)
 	}
-	m.Mem.store(pa, size, v)
+	mem := m.Mem
+	f := mem.frame(pa)
+	if f == noFrame {
+		m.Device = true
+		mem.storeDevice(pa, size, v)
+		return
+	}
+	mem.storeFrame(f, pa, size, v)
 }
 
 // ReadGuestPhysical reads at a guest-physical address, for what the
@@ -249,7 +266,7 @@ func (m *MMU) WritePhysical(pa uint64, size int, v uint64) {
 // CR3 loads. Without EPT that is a physical address.
 func (m *MMU) ReadGuestPhysical(r *Regime, gpa uint64, size int) (v uint64, ok bool) {
 	if r.EPTP != 0 {
-		w := walker{m: m, r: r, acc: Read}
+		w := walker{m: m, r: r, acc: AccessRead}
 		if gpa, ok = w.nested(gpa, readBit, 0); !ok {
 			return 0, false
 		}

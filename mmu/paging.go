@@ -213,7 +213,7 @@ func (w *walker) leaf(e, base uint64, shift uint8) (gpa uint64) {
 	if e&entryG != 0 && w.r.PGE {
 		w.rights |= global
 	}
-	if e&entryD != 0 || w.acc == Write {
+	if e&entryD != 0 || w.acc == AccessWrite {
 		w.rights |= dirtied
 	}
 	offset := uint64(1)<<shift - 1
@@ -224,7 +224,7 @@ func (w *walker) leaf(e, base uint64, shift uint8) (gpa uint64) {
 // 4.8).
 func (w *walker) flagsToSet(i int) uint64 {
 	f := uint64(entryA)
-	if i == w.used-1 && w.acc == Write {
+	if i == w.used-1 && w.acc == AccessWrite {
 		f |= entryD
 	}
 	return f &^ w.steps[i].entry
@@ -265,13 +265,13 @@ func (w *walker) setFlags() {
 // pageFault sets Fault. It returns false, for its callers to return.
 func (w *walker) pageFault(code uint32) bool {
 	r := w.r
-	if w.acc == Write {
+	if w.acc == AccessWrite {
 		code |= codeWR
 	}
 	if w.cls == User {
 		code |= codeUS
 	}
-	if w.acc == Fetch && (r.SMEP || r.NXE && r.Paging != Paging32) {
+	if w.acc == AccessFetch && (r.SMEP || r.NXE && r.Paging != Paging32) {
 		code |= codeID
 	}
 	w.m.Fault = Fault{Kind: PageFault, VA: w.va, Code: code}

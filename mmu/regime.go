@@ -18,9 +18,9 @@ func (p Paging) String() string {
 type Access uint8
 
 const (
-	Read Access = iota
-	Write
-	Fetch
+	AccessRead Access = iota
+	AccessWrite
+	AccessFetch
 )
 
 func (a Access) String() string { return [...]string{"read", "write", "fetch"}[a] }
@@ -83,7 +83,7 @@ const (
 )
 
 // eptRight is what an access needs of EPT.
-var eptRight = [...]rights{Read: rightEPTR, Write: rightEPTW, Fetch: rightEPTX}
+var eptRight = [...]rights{AccessRead: rightEPTR, AccessWrite: rightEPTW, AccessFetch: rightEPTX}
 
 // permits says whether paging lets an access through (SDM Vol. 3, 4.6.1).
 // EPT is another question.
@@ -92,13 +92,13 @@ func (r *Regime) permits(p rights, acc Access, cls Class) bool {
 		return true
 	}
 	if cls == User {
-		return p&rightU != 0 && (acc == Read || acc == Write && p&rightW != 0 || acc == Fetch && p&rightX != 0)
+		return p&rightU != 0 && (acc == AccessRead || acc == AccessWrite && p&rightW != 0 || acc == AccessFetch && p&rightX != 0)
 	}
 	user := p&rightU != 0
 	switch acc {
-	case Fetch:
+	case AccessFetch:
 		return p&rightX != 0 && !(user && r.SMEP)
-	case Write:
+	case AccessWrite:
 		if p&rightW == 0 && r.WP {
 			return false
 		}

@@ -63,7 +63,7 @@ func (e *tlbEntry) matches(page uint64, pcid, vpid uint16, ept uint64) bool {
 
 // permits says whether the entry lets an access through without a walk.
 func (e *tlbEntry) permits(r *Regime, acc Access, cls Class) bool {
-	if e.rights&eptRight[acc] == 0 || acc == Write && e.rights&dirtied == 0 {
+	if e.rights&eptRight[acc] == 0 || acc == AccessWrite && e.rights&dirtied == 0 {
 		return false
 	}
 	return r.permits(e.rights, acc, cls)
