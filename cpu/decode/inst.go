@@ -71,6 +71,10 @@ const (
 	KindMMX         // MMX register
 	KindST          // x87 stack register ST(i)
 	KindOpmask      // AVX-512 mask register; known by length only
+	KindTile        // AMX tile register; known by length only
+	KindStrSrc      // string element at Inst.Mem.Seg:rSI, rSI of the address size
+	KindStrDst      // string element at ES:rDI
+	KindOne         // the constant 1 of the shifts
 )
 
 // Access says what an instruction does with an operand.
@@ -113,5 +117,6 @@ type Mem struct {
 	Index  uint8 // GPR, NoReg
 	Scale  uint8 // 1, 2, 4, 8
 	RIPRel bool  // relative to the end of the instruction
+	VSIB   bool  // Index is a vector register (gathers)
 	Disp   int64
 }

@@ -1,0 +1,187 @@
+package decode
+
+// The VEX form of the map 0F 38 (VEX.mmmmm = 2): SDM Vol. 2D, table A-4.
+var vex0F38 = [256]entry{
+	0x00: vex66(VPSHUFB),
+	0x01: vex66(VPHADDW),
+	0x02: vex66(VPHADDD),
+	0x03: vex66(VPHADDSW),
+	0x04: vex66(VPMADDUBSW),
+	0x05: vex66(VPHSUBW),
+	0x06: vex66(VPHSUBD),
+	0x07: vex66(VPHSUBSW),
+	0x08: vex66(VPSIGNB),
+	0x09: vex66(VPSIGNW),
+	0x0A: vex66(VPSIGND),
+	0x0B: vex66(VPMULHRSW),
+	0x0C: p66(o(VPERMILPS, Vx|wr, Hx, Wx).w0()),
+	0x0D: p66(o(VPERMILPD, Vx|wr, Hx, Wx).w0()),
+	0x0E: p66(o(VTESTPS, Vx, Wx).w0()),
+	0x0F: p66(o(VTESTPD, Vx, Wx).w0()),
+
+	0x13: p66(o(VCVTPH2PS, Vx|wr, Whx).w0()),
+	0x16: p66(o(VPERMPS, Vqq|wr, Hqq, Wqq).l1().w0()),
+	0x17: p66(o(VPTEST, Vx, Wx)),
+	0x18: p66(o(VBROADCASTSS, Vx|wr, Wss).w0()),
+	0x19: p66(o(VBROADCASTSD, Vqq|wr, Wsd).l1().w0()),
+	0x1A: p66(o(VBROADCASTF128, Vqq|wr, Mdq).l1().w0()),
+	0x1C: p66(o(VPABSB, Vx|wr, Wx)),
+	0x1D: p66(o(VPABSW, Vx|wr, Wx)),
+	0x1E: p66(o(VPABSD, Vx|wr, Wx)),
+
+	0x20: p66(o(VPMOVSXBW, Vx|wr, Whx)),
+	0x21: p66(o(VPMOVSXBD, Vx|wr, Wqx)),
+	0x22: p66(o(VPMOVSXBQ, Vx|wr, Wox)),
+	0x23: p66(o(VPMOVSXWD, Vx|wr, Whx)),
+	0x24: p66(o(VPMOVSXWQ, Vx|wr, Wqx)),
+	0x25: p66(o(VPMOVSXDQ, Vx|wr, Whx)),
+	0x28: vex66(VPMULDQ),
+	0x29: vex66(VPCMPEQQ),
+	0x2A: p66(o(VMOVNTDQA, Vx|wr, Mx)),
+	0x2B: vex66(VPACKUSDW),
+	0x2C: p66(o(VMASKMOVPS, Vx|wr, Hx, Mx).w0()),
+	0x2D: p66(o(VMASKMOVPD, Vx|wr, Hx, Mx).w0()),
+	0x2E: p66(o(VMASKMOVPS, Mx|cw, Hx, Vx).w0()),
+	0x2F: p66(o(VMASKMOVPD, Mx|cw, Hx, Vx).w0()),
+
+	0x30: p66(o(VPMOVZXBW, Vx|wr, Whx)),
+	0x31: p66(o(VPMOVZXBD, Vx|wr, Wqx)),
+	0x32: p66(o(VPMOVZXBQ, Vx|wr, Wox)),
+	0x33: p66(o(VPMOVZXWD, Vx|wr, Whx)),
+	0x34: p66(o(VPMOVZXWQ, Vx|wr, Wqx)),
+	0x35: p66(o(VPMOVZXDQ, Vx|wr, Whx)),
+	0x36: p66(o(VPERMD, Vqq|wr, Hqq, Wqq).l1().w0()),
+	0x37: vex66(VPCMPGTQ),
+	0x38: vex66(VPMINSB),
+	0x39: vex66(VPMINSD),
+	0x3A: vex66(VPMINUW),
+	0x3B: vex66(VPMINUD),
+	0x3C: vex66(VPMAXSB),
+	0x3D: vex66(VPMAXSD),
+	0x3E: vex66(VPMAXUW),
+	0x3F: vex66(VPMAXUD),
+
+	0x40: vex66(VPMULLD),
+	0x41: p66(o(VPHMINPOSUW, Vdq|wr, Wdq).l0()),
+	0x45: p66(vexw(o(VPSRLVD, Vx|wr, Hx, Wx), o(VPSRLVQ, Vx|wr, Hx, Wx))),
+	0x46: p66(o(VPSRAVD, Vx|wr, Hx, Wx).w0()),
+	0x47: p66(vexw(o(VPSLLVD, Vx|wr, Hx, Wx), o(VPSLLVQ, Vx|wr, Hx, Wx))),
+	0x49: vexTileConfig,
+	0x4B: mod(pfx(ud, o(TILELOADDT1, TG|wr, MT), o(TILESTORED, MT|wr, TG), o(TILELOADD, TG|wr, MT)), ud).l0().w0().o64(),
+
+	0x50: pfx(o(VPDPBUUD, Vx|rw, Hx, Wx), o(VPDPBUSD, Vx|rw, Hx, Wx), o(VPDPBSUD, Vx|rw, Hx, Wx), o(VPDPBSSD, Vx|rw, Hx, Wx)).w0(),
+	0x51: pfx(o(VPDPBUUDS, Vx|rw, Hx, Wx), o(VPDPBUSDS, Vx|rw, Hx, Wx), o(VPDPBSUDS, Vx|rw, Hx, Wx), o(VPDPBSSDS, Vx|rw, Hx, Wx)).w0(),
+	0x52: p66(o(VPDPWSSD, Vx|rw, Hx, Wx).w0()),
+	0x53: p66(o(VPDPWSSDS, Vx|rw, Hx, Wx).w0()),
+	0x58: p66(o(VPBROADCASTD, Vx|wr, Wss).w0()),
+	0x59: p66(o(VPBROADCASTQ, Vx|wr, Wsd).w0()),
+	0x5A: p66(o(VBROADCASTI128, Vqq|wr, Mdq).l1().w0()),
+	0x5C: mod(ud, pfx(ud, ud, o(TDPBF16PS, TG|rw, TE, TB), o(TDPFP16PS, TG|rw, TE, TB))).l0().w0().o64(),
+	0x5E: mod(ud, pfx(o(TDPBUUD, TG|rw, TE, TB), o(TDPBUSD, TG|rw, TE, TB), o(TDPBSUD, TG|rw, TE, TB), o(TDPBSSD, TG|rw, TE, TB))).l0().w0().o64(),
+
+	0x6C: mod(ud, pfx(o(TCMMRLFP16PS, TG|rw, TE, TB), o(TCMMIMFP16PS, TG|rw, TE, TB), ud, ud)).l0().w0().o64(),
+
+	0x72: pF3(o(VCVTNEPS2BF16, Vdq|wr, Wx).w0()),
+	0x78: p66(o(VPBROADCASTB, Vx|wr, Wb).w0()),
+	0x79: p66(o(VPBROADCASTW, Vx|wr, Ww).w0()),
+
+	0x8C: p66(vexw(o(VPMASKMOVD, Vx|wr, Hx, Mx), o(VPMASKMOVQ, Vx|wr, Hx, Mx))),
+	0x8E: p66(vexw(o(VPMASKMOVD, Mx|cw, Hx, Vx), o(VPMASKMOVQ, Mx|cw, Hx, Vx))),
+
+	0x90: p66(vexw(o(VPGATHERDD, Vx|rw, MVd, Hx|rw), o(VPGATHERDQ, Vx|rw, MVq, Hx|rw))),
+	0x91: p66(vexw(o(VPGATHERQD, Vdq|rw, MVd, Hdq|rw), o(VPGATHERQQ, Vx|rw, MVq, Hx|rw))),
+	0x92: p66(vexw(o(VGATHERDPS, Vx|rw, MVd, Hx|rw), o(VGATHERDPD, Vx|rw, MVq, Hx|rw))),
+	0x93: p66(vexw(o(VGATHERQPS, Vdq|rw, MVd, Hdq|rw), o(VGATHERQPD, Vx|rw, MVq, Hx|rw))),
+	0x96: fma(VFMADDSUB132PS, VFMADDSUB132PD),
+	0x97: fma(VFMSUBADD132PS, VFMSUBADD132PD),
+	0x98: fma(VFMADD132PS, VFMADD132PD),
+	0x99: fmaScalar(VFMADD132SS, VFMADD132SD),
+	0x9A: fma(VFMSUB132PS, VFMSUB132PD),
+	0x9B: fmaScalar(VFMSUB132SS, VFMSUB132SD),
+	0x9C: fma(VFNMADD132PS, VFNMADD132PD),
+	0x9D: fmaScalar(VFNMADD132SS, VFNMADD132SD),
+	0x9E: fma(VFNMSUB132PS, VFNMSUB132PD),
+	0x9F: fmaScalar(VFNMSUB132SS, VFNMSUB132SD),
+
+	0xA6: fma(VFMADDSUB213PS, VFMADDSUB213PD),
+	0xA7: fma(VFMSUBADD213PS, VFMSUBADD213PD),
+	0xA8: fma(VFMADD213PS, VFMADD213PD),
+	0xA9: fmaScalar(VFMADD213SS, VFMADD213SD),
+	0xAA: fma(VFMSUB213PS, VFMSUB213PD),
+	0xAB: fmaScalar(VFMSUB213SS, VFMSUB213SD),
+	0xAC: fma(VFNMADD213PS, VFNMADD213PD),
+	0xAD: fmaScalar(VFNMADD213SS, VFNMADD213SD),
+	0xAE: fma(VFNMSUB213PS, VFNMSUB213PD),
+	0xAF: fmaScalar(VFNMSUB213SS, VFNMSUB213SD),
+
+	0xB0: mod(pfx(o(VCVTNEOPH2PS, Vx|wr, Mx), o(VCVTNEEPH2PS, Vx|wr, Mx), o(VCVTNEEBF162PS, Vx|wr, Mx), o(VCVTNEOBF162PS, Vx|wr, Mx)), ud).w0(),
+	0xB1: mod(pfx(ud, o(VBCSTNESH2PS, Vx|wr, Mw), o(VBCSTNEBF162PS, Vx|wr, Mw), ud), ud).w0(),
+	0xB4: p66(o(VPMADD52LUQ, Vx|rw, Hx, Wx).w1()),
+	0xB5: p66(o(VPMADD52HUQ, Vx|rw, Hx, Wx).w1()),
+	0xB6: fma(VFMADDSUB231PS, VFMADDSUB231PD),
+	0xB7: fma(VFMSUBADD231PS, VFMSUBADD231PD),
+	0xB8: fma(VFMADD231PS, VFMADD231PD),
+	0xB9: fmaScalar(VFMADD231SS, VFMADD231SD),
+	0xBA: fma(VFMSUB231PS, VFMSUB231PD),
+	0xBB: fmaScalar(VFMSUB231SS, VFMSUB231SD),
+	0xBC: fma(VFNMADD231PS, VFNMADD231PD),
+	0xBD: fmaScalar(VFNMADD231SS, VFNMADD231SD),
+	0xBE: fma(VFNMSUB231PS, VFNMSUB231PD),
+	0xBF: fmaScalar(VFNMSUB231SS, VFNMSUB231SD),
+
+	0xCB: pF2(o(VSHA512RNDS2, Vqq|rw, Hqq, Udq).l1().w0()),
+	0xCC: pF2(o(VSHA512MSG1, Vqq|rw, Udq).l1().w0()),
+	0xCD: pF2(o(VSHA512MSG2, Vqq|rw, Uqq).l1().w0()),
+	0xCF: p66(o(VGF2P8MULB, Vx|wr, Hx, Wx).w0()),
+
+	0xD2: pfx(o(VPDPWUUD, Vx|rw, Hx, Wx), o(VPDPWUSD, Vx|rw, Hx, Wx), o(VPDPWSUD, Vx|rw, Hx, Wx), ud).w0(),
+	0xD3: pfx(o(VPDPWUUDS, Vx|rw, Hx, Wx), o(VPDPWUSDS, Vx|rw, Hx, Wx), o(VPDPWSUDS, Vx|rw, Hx, Wx), ud).w0(),
+	0xDA: pfx(o(VSM3MSG1, Vdq|rw, Hdq, Wdq).l0(), o(VSM3MSG2, Vdq|rw, Hdq, Wdq).l0(), o(VSM4KEY4, Vx|wr, Hx, Wx), o(VSM4RNDS4, Vx|wr, Hx, Wx)).w0(),
+	0xDB: p66(o(VAESIMC, Vdq|wr, Wdq).l0()),
+	0xDC: vex66(VAESENC),
+	0xDD: vex66(VAESENCLAST),
+	0xDE: vex66(VAESDEC),
+	0xDF: vex66(VAESDECLAST),
+
+	0xE0: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE1: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE2: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE3: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE4: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE5: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE6: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE7: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE8: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xE9: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xEA: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xEB: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xEC: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xED: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xEE: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+	0xEF: p66(mod(o(CMPCCXADD, My|rcw, Gy|rw, By).cc().l0().o64(), ud)),
+
+	0xF2: np(o(ANDN, Gy|wr, By, Ey).l0()),
+	0xF3: np(grp(ud, o(BLSR, By|wr, Ey).l0(), o(BLSMSK, By|wr, Ey).l0(), o(BLSI, By|wr, Ey).l0(), ud, ud, ud, ud)),
+	0xF5: pfx(o(BZHI, Gy|wr, Ey, By), ud, o(PEXT, Gy|wr, By, Ey), o(PDEP, Gy|wr, By, Ey)).l0(),
+	0xF6: pF2(o(MULX, Gy|wr, By|wr, Ey).l0()),
+	0xF7: pfx(o(BEXTR, Gy|wr, Ey, By), o(SHLX, Gy|wr, Ey, By), o(SARX, Gy|wr, Ey, By), o(SHRX, Gy|wr, Ey, By)).l0(),
+}
+
+// vexTileConfig is 49: AMX tile configuration.
+var vexTileConfig = mod(
+	pfx(
+		grp(o(LDTILECFG, Mcl), ud, ud, ud, ud, ud, ud, ud),
+		grp(o(STTILECFG, Mcl|wr), ud, ud, ud, ud, ud, ud, ud), ud, ud),
+	pfx(
+		grp(rm(o(TILERELEASE), ud, ud, ud, ud, ud, ud, ud), ud, ud, ud, ud, ud, ud, ud), ud, ud,
+		rm(o(TILEZERO, TG|wr), ud, ud, ud, ud, ud, ud, ud))).l0().w0().o64()
+
+// fma is a packed fused multiply-add; VEX.W chooses single or double.
+func fma(ps, pd Op) entry {
+	return p66(vexw(o(ps, Vx|rw, Hx, Wx), o(pd, Vx|rw, Hx, Wx)))
+}
+
+// fmaScalar is the scalar form; the bytes above the element are kept.
+func fmaScalar(ss, sd Op) entry {
+	return p66(vexw(o(ss, Vdq|rw, Hss, Wss), o(sd, Vdq|rw, Hsd, Wsd)))
+}
