@@ -162,7 +162,9 @@ func (u *UART) Reset() {
 	u.rx, u.tx = uartFIFO{}, uartFIFO{}
 	u.shift, u.txDone = 0, Never
 	u.rxIdle, u.timedOut, u.rxNext = Never, false, Never
-	u.startInput(u.cfg.Clock.Now())
+	if len(u.input) != 0 {
+		u.startInput(u.cfg.Clock.Now())
+	}
 	u.update()
 }
 
