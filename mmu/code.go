@@ -30,9 +30,9 @@ func (m *Memory) MarkCode(pa uint64, n int) {
 	}
 }
 
-// ClearCode forgets the marks on the page that holds pa.
-func (m *Memory) ClearCode(pa uint64) {
-	if f := m.frame(pa); f != noFrame {
+// ClearCode forgets the marks on a page, given by its number.
+func (m *Memory) ClearCode(page uint64) {
+	if f := m.frame(page * PageSize); f != noFrame {
 		m.code[f] = 0
 	}
 }
