@@ -370,8 +370,9 @@ func isROM(d Device) bool {
 // WriteBytes changes what the processor sees at pa, for loaders and
 // injection: no watch fires. All of it must be RAM, or nothing is written.
 func (m *Memory) WriteBytes(pa uint64, b []byte) error {
-	for at := pa &^ (PageSize - 1); at < pa+uint64(len(b)); at += PageSize {
-		if m.frame(at) == noFrame {
+	last := pa + uint64(max(len(b), 1)) - 1
+	for n := range last/PageSize - pa/PageSize + 1 {
+		if at := pa&^(PageSize-1) + n*PageSize; m.frame(at) == noFrame {
 			return fmt.Errorf("writing %d bytes at %#x: physical address %#x is not RAM", len(b), pa, at)
 		}
 	}
