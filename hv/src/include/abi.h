@@ -38,6 +38,10 @@
 #define HC_SHUTDOWN       11  /* (code)                   -> does not return    */
 #define HC_REPORT         12  /* (kind, value)            -> 0: the VM's result, see REPORT_* */
 
+/* Sector numbers of the block calls: 0 up is the VM's own disk, and here
+ * begins the disk of 512 sectors that all VMs share. */
+#define HV_BLOCK_SHARED   0x80000000u
+
 #define HV_EINVAL         (-22)
 #define HV_ENOSYS         (-38)
 #define HV_EFAULT         (-14)
@@ -50,9 +54,10 @@
 /*
  * A guest is an ordinary multiboot (version 1) kernel: 32-bit protected
  * mode, paging off, EAX = 0x2BADB002, EBX = multiboot information with a
- * memory size and a command line. It finds a UART at 0x3f8, a local APIC
- * at 0xfee00000, a keyboard controller at 0x60/0x64 (IRQ 1 arrives as
- * vector 0x21), and a memory-mapped device:
+ * memory size and a command line. It finds a UART at 0x3f8 (IRQ 4 arrives
+ * as vector 0x24), a local APIC at 0xfee00000 whose timer counts TSC cycles,
+ * a keyboard controller at 0x60/0x64 (IRQ 1 arrives as vector 0x21), and a
+ * memory-mapped device:
  */
 #define HV_MMIO_BASE       0xfed10000u
 #define HV_MMIO_ID         0x00 /* read: 0x46564d44                        */
@@ -95,6 +100,7 @@
 #define DETECT_ASSERTION   2  /* reason: number of the assertion             */
 #define DETECT_TRANSITION  3  /* reason: index of the tree's leaf            */
 #define DETECT_VMX         4  /* reason: VM-instruction error or entry failure exit reason; part of "runtime" */
+#define DETECT_WATCHDOG    5  /* reason: vector 2; one pass took longer than any should */
 
 #define VM_STOP_SHUTDOWN   1  /* code: the guest's                     */
 #define VM_STOP_TRIPLE     2  /* code: 0                               */
@@ -103,6 +109,10 @@
 
 /* Writing here ends a bench run with status (value << 1) | 1. */
 #define EXIT_PORT          0xf4
+#define EXIT_DONE          0  /* every VM has stopped                    */
+#define EXIT_CANNOT_START  1  /* the machine lacks something; see console */
+#define EXIT_PANIC         2  /* unexpected exception, detectors off     */
+#define EXIT_DETECTED      3  /* a detector reported, policy is to stop  */
 
 /*
  * The transition model, a boot module whose command line begins with
@@ -112,13 +122,14 @@
  * leaf: threshold low = 1 anomalous, 0 normal. Node 0 is the root;
  * children have higher numbers than their parent.
  */
-#define TREE_MAGIC         0x45455254u
+#define TREE_MAGIC         0x45455254u /* "TREE" */
 #define TREE_VERSION       1
 #define TREE_LEAF          0xffffffffu
-#define FEATURE_REASON     0
+#define FEATURE_REASON     0  /* basic VM-exit reason, or REASON_IDLE     */
 #define FEATURE_INSTRUCTIONS 1
 #define FEATURE_BRANCHES   2
 #define FEATURE_LOADS      3
 #define FEATURE_STORES     4
+#define REASON_IDLE        127 /* the pass began in the hypervisor's idle sleep */
 
 #endif

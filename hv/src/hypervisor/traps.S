@@ -1,0 +1,57 @@
+/* One 16-byte stub per vector, so that traps.c can compute their addresses. */
+
+        .text
+        .balign 16
+        .globl trap_stubs
+trap_stubs:
+        .set vector, 0
+        .rept 256
+        .balign 16
+        /* SDM Vol. 3A, table 6-1: these push an error code of their own. */
+        .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+        push $0
+        .endif
+        push $vector
+        jmp trap_common
+        .set vector, vector + 1
+        .endr
+
+/* The pushes make a struct trap_frame (detect.h). */
+trap_common:
+        push %rax
+        push %rbx
+        push %rcx
+        push %rdx
+        push %rsi
+        push %rdi
+        push %rbp
+        push %r8
+        push %r9
+        push %r10
+        push %r11
+        push %r12
+        push %r13
+        push %r14
+        push %r15
+        cld
+        mov %rsp, %rdi
+        call trap_handler
+        pop %r15
+        pop %r14
+        pop %r13
+        pop %r12
+        pop %r11
+        pop %r10
+        pop %r9
+        pop %r8
+        pop %rbp
+        pop %rdi
+        pop %rsi
+        pop %rdx
+        pop %rcx
+        pop %rbx
+        pop %rax
+        add $16, %rsp
+        iretq
+
+        .section .note.GNU-stack, "", @progbits
