@@ -1,0 +1,125 @@
+package cpu
+
+// attention says whether anything has to be looked at before the next
+// instruction. It is asked between slices only: every instruction that can
+// change the answer ends its block.
+func (c *CPU) attention() bool {
+	return c.Activity != Active || c.pendingDB != 0 || c.initPending ||
+		c.nmiPending || c.mcPending || c.vmxAttention() || c.interruptWaiting()
+}
+
+// interruptWaiting says whether the APIC has an interrupt to deliver.
+func (c *CPU) interruptWaiting() bool {
+	if c.APIC == nil {
+		return false
+	}
+	_, ok := c.APIC.Pending()
+	return ok
+}
+
+// boundary acts on events between two instructions, in the order of SDM
+// Vol. 3A, table 6-2. It returns false when the run must stop instead of
+// going on.
+func (c *CPU) boundary() bool {
+	switch c.Activity {
+	case Shutdown:
+		c.stop = StopShutdown
+		return false
+	case WaitForSIPI:
+		c.stop = StopHalted
+		return false
+	}
+	if c.mcPending {
+		c.deliverMC()
+		return c.stop == StopNone
+	}
+	if c.initPending && !c.vmxBlocksINIT() {
+		c.initPending = false
+		if c.vmxInit() {
+			return true
+		}
+		c.init()
+		return false
+	}
+	if c.vmxBoundaryFirst() { // pending MTF, TPR threshold
+		return true
+	}
+	if c.pendingDB != 0 && c.shadow != ShadowMovSS {
+		dr6 := c.pendingDB
+		c.pendingDB = 0
+		c.Activity = Active
+		c.exception(Exception{Vector: VectorDB, DR6: dr6, trap: true})
+		return c.stop == StopNone
+	}
+	if c.vmxPreemptionTimer() {
+		return c.stop == StopNone
+	}
+	if c.nmiWaiting() && c.shadow == ShadowNone {
+		c.deliverNMI()
+		return c.stop == StopNone
+	}
+	if c.shadow == ShadowNone && c.vmxWindows() {
+		return c.stop == StopNone
+	}
+	if c.interruptWaiting() && c.shadow == ShadowNone && c.acceptInterrupt() {
+		return c.stop == StopNone
+	}
+	if c.Activity == Halted {
+		c.stop = StopHalted
+		return false
+	}
+	return true
+}
+
+func (c *CPU) nmiWaiting() bool { return c.nmiPending && !c.vmxNMIBlocked() }
+
+func (c *CPU) deliverNMI() {
+	if c.interceptNMI() {
+		return
+	}
+	c.nmiPending = false
+	c.nmiBlocked = true
+	c.deliverEvent(Exception{Vector: VectorNMI, Kind: EventNMI}, 0)
+}
+
+// acceptInterrupt takes the APIC's interrupt if RFLAGS.IF, or a VM exit,
+// allows.
+func (c *CPU) acceptInterrupt() bool {
+	if c.interceptInterrupt() {
+		return true
+	}
+	if c.rflags&FlagIF == 0 {
+		return false
+	}
+	c.deliverEvent(Exception{Vector: c.APIC.Ack(), Kind: EventExternal}, 0)
+	return true
+}
+
+// NMI makes a non-maskable interrupt pending, as the APIC or the board does.
+func (c *CPU) NMI() { c.nmiPending = true }
+
+// INIT makes an INIT signal pending.
+func (c *CPU) INIT() { c.initPending = true }
+
+// init is what INIT does on the bootstrap processor (SDM Vol. 3A, 10.1).
+func (c *CPU) init() {
+	keep := c.State
+	c.Reset()
+	c.Count, c.notRetired, c.pmu, c.mc = keep.Count, keep.notRetired, keep.pmu, keep.mc
+	c.CR0 |= keep.CR0 & (CR0CD | CR0NW)
+	c.FPU, c.X, c.MXCSR = keep.FPU, keep.X, keep.MXCSR
+	c.MSR.TSCOffset, c.MSR.TSCAdjust = keep.MSR.TSCOffset, keep.MSR.TSCAdjust
+	c.MSR.FeatureControl = keep.MSR.FeatureControl
+}
+
+// updateSlow decides whether instructions go one at a time: for single-step,
+// for breakpoints, and for an observer.
+func (c *CPU) updateSlow() {
+	c.slow = c.rflags&FlagTF != 0 || c.DR[7]&0xff != 0 || c.Hooks.Step != nil || c.MMU.Cache() != nil
+}
+
+// SetHooks replaces the observers.
+func (c *CPU) SetHooks(h Hooks) {
+	c.Hooks = h
+	c.updateSlow()
+}
