@@ -146,6 +146,9 @@ func (m *Memory) MapDevice(base, size uint64, d Device) {
 	if base%PageSize != 0 || size%PageSize != 0 || size == 0 || base+size < base {
 		panic(fmt.Sprintf("mmu: device range %#x+%#x is not whole pages", base, size))
 	}
+	if m.cache != nil {
+		m.cache.WriteBackAll() // no line may stand for what is RAM no more
+	}
 	m.devices = append(m.devices, mapping{base, size, d})
 	m.setAbsent(base, size, true)
 	m.dropFast()
@@ -399,7 +402,8 @@ func (m *Memory) Flip(pa uint64, bit uint8) bool {
 	if p == nil || bit > 7 {
 		return false
 	}
-	if m.cache != nil && m.cache.flipMemory(pa, bit) {
+	if m.cache != nil {
+		m.cache.flipMemory(pa, bit)
 		return true
 	}
 	m.put(pa, []byte{p[pa%PageSize] ^ 1<<bit})
