@@ -1,5 +1,7 @@
 package cpu
 
+import "math"
+
 // attention says whether anything has to be looked at before the next
 // instruction. It is asked between slices only: every instruction that can
 // change the answer ends its block.
@@ -122,4 +124,25 @@ func (c *CPU) updateSlow() {
 func (c *CPU) SetHooks(h Hooks) {
 	c.Hooks = h
 	c.updateSlow()
+}
+
+// IdleUntil lets time pass while the processor is halted, up to a count or to
+// the processor's own next event, and returns the new count.
+func (c *CPU) IdleUntil(count uint64) uint64 {
+	n := min(count-c.Count, c.vmxHorizon())
+	if n > 1<<62 {
+		return c.Count
+	}
+	c.settle()
+	c.Count += n
+	c.notRetired += n
+	c.pmu.lastCount += n
+	c.pmu.lastNotRetired += n
+	return c.Count
+}
+
+// CanWake says whether anything can end the processor's halt: an event of
+// its own, or an interrupt of a device that has something to do.
+func (c *CPU) CanWake(devices bool) bool {
+	return c.vmxHorizon() != math.MaxUint64 || devices && (c.rflags&FlagIF != 0 || c.InGuest())
 }

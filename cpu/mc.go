@@ -64,7 +64,7 @@ func (c *CPU) MachineCheck(e mmu.MCE) {
 		}
 	}
 	if status != b.Status {
-		b.Status, b.Addr, b.Misc = status, e.Address, e.Misc
+		b.Status, b.Addr, b.Misc = status, e.Address, 0
 	}
 	if e.Status&mcUC != 0 && e.Status&mcEN != 0 {
 		c.mcPending = true

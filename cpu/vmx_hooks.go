@@ -80,3 +80,5 @@ func (c *CPU) vmxReadMSR(index uint32) (uint64, bool)                       { re
 func (c *CPU) vmxWriteMSR(index uint32, v uint64) bool                      { return false }
 func (c *CPU) vmxCapability(index uint32) (uint64, bool)                    { return 0, false }
 func (c *CPU) vmxIRET()                                                     { c.nmiBlocked = false }
+
+func (c *CPU) InGuest() bool { return false }

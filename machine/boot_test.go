@@ -1,0 +1,26 @@
+package machine
+
+import (
+	"os"
+	"testing"
+)
+
+func TestBootMiniOS(t *testing.T) {
+	image, err := os.ReadFile("../hv/images/minios.elf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []byte
+	m, err := New(Config{Memory: 32 << 20, Console: func(b byte) { out = append(out, b) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.LoadMultiboot(image, "workload=seqread", nil); err != nil {
+		t.Fatal(err)
+	}
+	stop := m.Run(50_000_000)
+	t.Logf("%v at %d, rip %#x\n%s", stop, m.Count(), m.CPU.RIP, out)
+	if stop.Reason != Exited {
+		t.Errorf("stopped: %v", stop)
+	}
+}
