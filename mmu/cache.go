@@ -118,6 +118,10 @@ type cacheLine struct {
 	addr  uint64 // of its first byte
 	state LineState
 	own   bool // its bytes are not what a load sees
+
+	// alone, in a modified line of the L1D, says that a store has already
+	// detached the other copies. It only saves time.
+	alone bool
 }
 
 // NewCache makes an empty hierarchy.
@@ -234,9 +238,9 @@ func (c *Cache) read(pa uint64, size int) {
 func (c *Cache) write(pa uint64, size int) {
 	c.split(pa, size, func(addr uint64, off, n int) {
 		i := c.dataLine(addr, off, n, requestDWR)
-		if k := &c.levels[L1D].lines[i]; k.state != Modified {
+		if k := &c.levels[L1D].lines[i]; k.state != Modified || !k.alone {
 			c.detach(addr, copyRef{L1D, i})
-			k.state = Modified
+			k.state, k.alone = Modified, true
 		}
 		c.dropFetched(addr)
 		c.levels[L1D].use(i)

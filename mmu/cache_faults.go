@@ -76,9 +76,10 @@ func (c *Cache) MemoryLine(pa uint64) [LineSize]byte {
 	return c.bytes(pa&lineMask, memoryRef)
 }
 
-// index is the place of a line, and false if there is none.
+// index is the place of a line, and false if there is none, or if nobody
+// uses these caches yet.
 func (c *Cache) index(l CacheLevel, set, way int) (int, bool) {
-	if l >= cacheLevels || set < 0 || set >= c.Sets(l) || way < 0 || way >= c.Ways(l) {
+	if c.mem == nil || l >= cacheLevels || set < 0 || set >= c.Sets(l) || way < 0 || way >= c.Ways(l) {
 		return 0, false
 	}
 	return set*c.levels[l].Ways + way, true
@@ -167,10 +168,7 @@ func (c *Cache) restate(l CacheLevel, i int, s LineState) {
 	case k.state == Invalid:
 		c.enter(l, i, uint64(i/a.Ways)*LineSize, s, lineData{})
 	default:
-		k.state = s
-		if s == Modified && l == L1D && !k.own {
-			c.detach(k.addr, copyRef{l, i}) // as a store does
-		}
+		k.state, k.alone = s, false
 	}
 }
 

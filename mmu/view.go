@@ -118,8 +118,7 @@ func (c *Cache) remove(l CacheLevel, i int, fate FateKind) {
 		if m, ok := c.memory[addr]; ok {
 			c.assign(addr, next, m)
 		}
-	} else if k := &c.levels[next.level].lines[next.i]; k.own || next.level == L1D && k.state == Modified {
-		// A modified line in the L1D also wants the others detached.
+	} else if c.levels[next.level].lines[next.i].own {
 		c.assign(addr, next, c.bytes(addr, next))
 	}
 }
