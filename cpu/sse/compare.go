@@ -134,7 +134,7 @@ func (f *format) comi(a, b uint64, strict bool, c Control) (eflags uint32, flags
 }
 
 // Min32 is MINSS. Like the other three it is a < b ? a : b rather than a
-// minimum: the second operand comes back unchanged when the two are zeros or
+// minimum: the second operand comes back, NaN or not, when the two are zeros or
 // either is a NaN, and every NaN is invalid.
 func Min32(a, b uint32, c Control) (uint32, Flags) {
 	return narrow(single.pick(uint64(a), uint64(b), less, c))
@@ -154,11 +154,8 @@ func Max64(a, b uint64, c Control) (uint64, Flags) { return double.pick(a, b, gr
 // pick returns a if it stands in the wanted relation to b, else b.
 func (f *format) pick(a, b uint64, want relation, c Control) (uint64, Flags) {
 	rel, flags := f.relate(a, b, true, c)
-	if rel == unordered {
-		return b, flags
-	}
 	a, _ = f.read(a, c)
-	b, _ = f.read(b, c)
+	b, _ = f.read(b, c) // under DAZ even beside a NaN
 	if rel == want {
 		return a, flags
 	}

@@ -102,3 +102,14 @@ func (f Flags) String() string {
 	}
 	return strings.Join(names, "|")
 }
+
+func (c Control) String() string {
+	s := "rc=" + c.RC().String() + " masked=" + c.Masked().String()
+	if c.DAZ() {
+		s += " daz"
+	}
+	if c.FTZ() {
+		s += " ftz"
+	}
+	return s
+}
