@@ -8,7 +8,7 @@ import (
 
 type handler func(c *CPU, in *Inst) *Inst
 
-// Inst is a decoded instruction bound to its handler, 48 bytes.
+// Inst is a decoded instruction bound to its handler.
 type Inst struct {
 	fn   handler
 	next *Inst // the following instruction of the block, nil for the last
@@ -25,6 +25,8 @@ type Inst struct {
 	seg         uint8
 	slowAddress bool // the address needs a segment or a mask: see CPU.ea
 	fused       bool // fn also does the next instruction's work
+	unaligned   bool // a vector operand may lie anywhere
+	fromMem     bool // a vector source is memory
 	addrSize    uint8
 	size        uint8 // bytes of the memory operand, for limit checks
 	events      uint8

@@ -65,7 +65,8 @@ type CPU struct {
 	rd, wr *[mmu.FastEntries]mmu.FastEntry
 	ex     *[mmu.FastEntries]mmu.FastExec
 	noFast bool // alignment checks are on: every access goes the slow way
-	slow   bool // single-step: see needsStep
+	slow   bool // one instruction at a time: see updateSlow
+	sseOff bool // SSE instructions fault: see sseUnavailable
 
 	// The budget: instructions that may still begin before deadline. While
 	// blocks run, Count is deadline - budget.
@@ -214,6 +215,7 @@ func (c *CPU) updateMode() {
 		c.MMU.SwitchContext(&c.regime)
 	}
 	c.updateClass()
+	c.sseOff = c.CR0&(CR0EM|CR0TS) != 0 || c.CR4&CR4OSFXSR == 0
 	c.fetchLinear = noFetch
 	c.updateSlow()
 }

@@ -248,8 +248,10 @@ func clts(c *CPU, in *Inst) *Inst {
 	if c.interceptCLTS(in) {
 		return nil
 	}
+	c.leave(in)
 	c.CR0 &^= CR0TS
-	return c.leave(in)
+	c.updateMode()
+	return nil
 }
 
 // movDR (SDM Vol. 3B, 17.2). DR4 and DR5 stand for DR6 and DR7 without CR4.DE.

@@ -188,23 +188,23 @@ func (c *CPU) store(in *Inst, va uint64, size int, v uint64) bool {
 func (c *CPU) loadX(in *Inst, va uint64) (x XMM, ok bool) {
 	if e := &c.rd[va>>12%mmu.FastEntries]; e.Tag == (va+15)&^0xfff {
 		o := va & 0xfff
-		return XMM{le.Uint64(e.Data[o:]), le.Uint64(e.Data[o+8:])}, true
+		return XMM{Lo: le.Uint64(e.Data[o:]), Hi: le.Uint64(e.Data[o+8:])}, true
 	}
-	if x[0], ok = c.loadSlow(in, va, 8); !ok {
+	if x.Lo, ok = c.loadSlow(in, va, 8); !ok {
 		return x, false
 	}
-	x[1], ok = c.loadSlow(in, c.wrap(va+8), 8)
+	x.Hi, ok = c.loadSlow(in, c.wrap(va+8), 8)
 	return x, ok
 }
 
 func (c *CPU) storeX(in *Inst, va uint64, x XMM) bool {
 	if e := &c.wr[va>>12%mmu.FastEntries]; e.Tag == (va+15)&^0xfff {
 		o := va & 0xfff
-		le.PutUint64(e.Data[o:], x[0])
-		le.PutUint64(e.Data[o+8:], x[1])
+		le.PutUint64(e.Data[o:], x.Lo)
+		le.PutUint64(e.Data[o+8:], x.Hi)
 		return true
 	}
-	return c.probeStore(in, va, 16) && c.storeSlow(in, va, 8, x[0]) && c.storeSlow(in, c.wrap(va+8), 8, x[1])
+	return c.probeStore(in, va, 16) && c.storeSlow(in, va, 8, x.Lo) && c.storeSlow(in, c.wrap(va+8), 8, x.Hi)
 }
 
 // loadRMW reads what a store to the same place will replace: it faults as the

@@ -318,12 +318,12 @@ func cmpxchg16b(c *CPU, in *Inst) *Inst {
 		return c.fault(in)
 	}
 	f := c.flags() &^ FlagZF
-	if v[0] == c.R[RAX] && v[1] == c.R[RDX] {
-		c.storeX(in, va, XMM{c.R[RBX], c.R[RCX]})
+	if v.Lo == c.R[RAX] && v.Hi == c.R[RDX] {
+		c.storeX(in, va, XMM{Lo: c.R[RBX], Hi: c.R[RCX]})
 		f |= FlagZF
 	} else {
 		c.storeX(in, va, v)
-		c.R[RAX], c.R[RDX] = v[0], v[1]
+		c.R[RAX], c.R[RDX] = v.Lo, v.Hi
 	}
 	c.setStatus(f)
 	return in.next

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"github.com/flipvisor/flipvisor/cpu/sse"
 	"github.com/flipvisor/flipvisor/internal/state"
 )
 
@@ -154,8 +155,8 @@ type Table struct {
 	Limit uint16
 }
 
-// XMM is the 128 bits of an SSE register, low half first.
-type XMM [2]uint64
+// XMM is the 128 bits of an SSE register.
+type XMM = sse.X
 
 // ST is an x87 register: significand, and sign with exponent.
 type ST struct {
@@ -295,8 +296,8 @@ func (c *CPU) Walk(w *state.Walker) {
 		w.U64(name, &s.PDPTE[i])
 	}
 	for i := range s.X {
-		w.U64(xmmNames[i]+".low", &s.X[i][0])
-		w.U64(xmmNames[i]+".high", &s.X[i][1])
+		w.U64(xmmNames[i]+".low", &s.X[i].Lo)
+		w.U64(xmmNames[i]+".high", &s.X[i].Hi)
 	}
 	w.U32("mxcsr", &s.MXCSR)
 	w.Part("x87", &s.FPU)

@@ -236,7 +236,7 @@ func invpcid(c *CPU, in *Inst) *Inst {
 	if !ok {
 		return c.fault(in)
 	}
-	pcid, va := desc[0], desc[1]
+	pcid, va := desc.Lo, desc.Hi
 	switch {
 	case typ > 3, typ != 2 && pcid>>12 != 0,
 		typ == 0 && !canonical(va),
