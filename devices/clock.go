@@ -36,6 +36,15 @@ type LineFunc func(level bool)
 // Set implements Line.
 func (f LineFunc) Set(level bool) { f(level) }
 
+// Fanout is a wire to several listeners.
+func Fanout(lines ...Line) Line {
+	return LineFunc(func(level bool) {
+		for _, l := range lines {
+			l.Set(level)
+		}
+	})
+}
+
 type noLine struct{}
 
 func (noLine) Set(bool) {}

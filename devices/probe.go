@@ -22,6 +22,8 @@ type Probe struct {
 	words     [probeWords]uint32
 	n         uint8
 	malformed bool
+
+	committed [probeWords]uint32 // the words of the report being made
 }
 
 // ReportKind is the kind of a report.
@@ -113,15 +115,15 @@ func (p *Probe) Out(port uint16, size int, v uint32) {
 }
 
 func (p *Probe) commit(kind ReportKind) {
+	p.committed = p.words
 	r := Report{
 		Kind:      kind,
-		Words:     p.words[:p.n],
+		Words:     p.committed[:p.n],
 		At:        p.clock.Now(),
 		Malformed: p.malformed || !kind.known(),
 	}
-	p.malformed = false
+	p.words, p.n, p.malformed = [probeWords]uint32{}, 0, false
 	p.report(r)
-	p.words, p.n = [probeWords]uint32{}, 0
 }
 
 // wordNames are the names of the words in a walk.
