@@ -56,17 +56,18 @@ type CPU struct {
 	Hooks Hooks
 
 	// Derived from State by updateMode; never saved.
-	cpl    uint8
-	mode   decode.Mode
-	long   bool // 64-bit code
-	lma    bool // EFER.LMA: IA-32e mode
-	class  mmu.Class
-	regime mmu.Regime
-	rd, wr *[mmu.FastEntries]mmu.FastEntry
-	ex     *[mmu.FastEntries]mmu.FastExec
-	noFast bool // alignment checks are on: every access goes the slow way
-	slow   bool // one instruction at a time: see updateSlow
-	sseOff bool // SSE instructions fault: see sseUnavailable
+	cpl      uint8
+	mode     decode.Mode
+	long     bool // 64-bit code
+	lma      bool // EFER.LMA: IA-32e mode
+	class    mmu.Class
+	regime   mmu.Regime
+	rd, wr   *[mmu.FastEntries]mmu.FastEntry
+	ex       *[mmu.FastEntries]mmu.FastExec
+	noFast   bool // alignment checks are on
+	watching bool // data breakpoints are on
+	slow     bool // one instruction at a time: see updateSlow
+	sseOff   bool // SSE instructions fault: see sseUnavailable
 
 	// The budget: instructions that may still begin before deadline. While
 	// blocks run, Count is deadline - budget.
@@ -82,6 +83,10 @@ type CPU struct {
 	trap    *Inst  // the instruction after a device access: see breakAfter
 	trapFn  handler
 	current *Inst // the instruction that a device access belongs to
+
+	// Of the instruction that step executes.
+	delivered bool   // an event was delivered, or a VM exit took place
+	dataHits  uint64 // data breakpoints met
 
 	exc     Exception // what the failing access or check wants raised
 	stop    Stop
@@ -214,7 +219,6 @@ func (c *CPU) updateMode() {
 		c.regime = r
 		c.MMU.SwitchContext(&c.regime)
 	}
-	c.updateClass()
 	c.sseOff = c.CR0&(CR0EM|CR0TS) != 0 || c.CR4&CR4OSFXSR == 0
 	c.fetchLinear = noFetch
 	c.updateSlow()
@@ -232,7 +236,7 @@ func (c *CPU) updateClass() {
 		c.class = mmu.Supervisor
 	}
 	c.noFast = c.cpl == 3 && ac && c.CR0&CR0AM != 0
-	if c.noFast {
+	if c.noFast || c.watching {
 		c.rd, c.wr = &emptyFast, &emptyFast
 	} else {
 		c.rd, c.wr = &c.MMU.Fast.Read[c.class], &c.MMU.Fast.Write[c.class]

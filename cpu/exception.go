@@ -64,6 +64,7 @@ type Exception struct {
 	CR2     uint64 // of #PF
 	DR6     uint64 // bits to set, of #DB
 	trap    bool   // reported after the instruction: RF is not set
+	fault   bool   // of #DB: an instruction breakpoint, reported before the instruction
 	next    uint64 // of a software event: the return address; RIP is still the instruction's
 
 	exit          ExitReason // instead of an exception
@@ -141,6 +142,7 @@ func (c *CPU) exception(e Exception) {
 // length is the instruction's, for software events.
 func (c *CPU) deliverEvent(e Exception, length uint8) {
 	c.Activity = Active
+	c.delivered = true
 	for {
 		if e.exit != 0 {
 			c.vmexitFault(e)
@@ -208,7 +210,8 @@ func (c *CPU) tripleFault() {
 // changed but what was pushed, and c.exc holds the exception.
 func (c *CPU) deliver(e Exception) bool {
 	flags := c.flags() &^ FlagRF
-	if e.Kind == EventHardware && !e.trap && e.Vector != VectorDB && e.Vector != VectorDF && e.Vector != VectorMC {
+	fault := e.Kind == EventHardware && !e.trap && e.Vector != VectorDF && e.Vector != VectorMC
+	if fault && (e.Vector != VectorDB || e.fault) {
 		flags |= FlagRF // SDM Vol. 3B, 17.3.1.1
 	} else {
 		flags |= c.rflags & FlagRF

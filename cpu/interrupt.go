@@ -114,12 +114,6 @@ func (c *CPU) init() {
 	c.MSR.FeatureControl = keep.MSR.FeatureControl
 }
 
-// updateSlow decides whether instructions go one at a time: for single-step,
-// for breakpoints, and for an observer.
-func (c *CPU) updateSlow() {
-	c.slow = c.rflags&FlagTF != 0 || c.DR[7]&0xff != 0 || c.Hooks.Step != nil || c.MMU.Cache() != nil
-}
-
 // SetHooks replaces the observers.
 func (c *CPU) SetHooks(h Hooks) {
 	c.Hooks = h

@@ -74,6 +74,7 @@ func portOut(c *CPU, in *Inst) *Inst {
 func (c *CPU) input(in *Inst, port uint16, size int) uint64 {
 	c.current = in
 	c.stop = StopDevice
+	c.watchIO(port, size)
 	if c.Ports == nil {
 		return mask(size)
 	}
@@ -83,6 +84,7 @@ func (c *CPU) input(in *Inst, port uint16, size int) uint64 {
 func (c *CPU) output(in *Inst, port uint16, size int, v uint64) {
 	c.current = in
 	c.stop = StopDevice
+	c.watchIO(port, size)
 	if c.Ports != nil {
 		c.Ports.Out(port, size, uint32(v&mask(size)))
 	}

@@ -250,6 +250,9 @@ func (c *CPU) loadSlow(in *Inst, va uint64, size int) (uint64, bool) {
 		c.memoryFault()
 		return 0, false
 	}
+	if c.watching {
+		c.watch(va, uint64(size), false)
+	}
 	if c.MMU.Device {
 		c.MMU.Device = false
 		c.breakAfter(in)
@@ -265,6 +268,9 @@ func (c *CPU) storeSlow(in *Inst, va uint64, size int, v uint64) bool {
 	if !c.MMU.Write(&c.regime, va, size, v, c.class) {
 		c.memoryFault()
 		return false
+	}
+	if c.watching {
+		c.watch(va, uint64(size), true)
 	}
 	if c.MMU.Device {
 		c.MMU.Device = false

@@ -13,7 +13,11 @@ func (c *CPU) Run(until uint64) Stop {
 		if c.attention() && !c.boundary() {
 			return c.stop
 		}
-		c.slice(c.sliceEnd(until))
+		if c.slow {
+			c.step()
+		} else {
+			c.slice(c.sliceEnd(until))
+		}
 		if c.stop != StopNone {
 			return c.stop
 		}
@@ -23,7 +27,7 @@ func (c *CPU) Run(until uint64) Stop {
 
 // sliceEnd is how far to run before boundary conditions are looked at again.
 func (c *CPU) sliceEnd(until uint64) uint64 {
-	if c.slow || c.shadow != ShadowNone {
+	if c.shadow != ShadowNone {
 		return c.Count + 1
 	}
 	n := min(until-c.Count, maxSlice)
@@ -53,6 +57,12 @@ func (c *CPU) slice(end uint64) {
 	if b := c.short; b != nil && c.budget > 0 && c.reserve == 0 {
 		c.partial(b, c.budget)
 	}
+	c.endOfSlice(shadow)
+}
+
+// endOfSlice makes the state complete again. An interrupt shadow lasts for
+// one slice, which was cut to one instruction.
+func (c *CPU) endOfSlice(shadow Shadow) {
 	c.budget += c.reserve
 	c.current = nil
 	c.running = false
