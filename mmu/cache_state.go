@@ -81,7 +81,7 @@ func (c *Cache) walkMemory(w *state.Walker) {
 	c.keys = c.keys[:0]
 	if !w.Loading() {
 		for addr, b := range c.memory {
-			if c.differs(addr, &b) {
+			if v := c.view(addr); v == nil || *v != b {
 				c.keys = append(c.keys, addr)
 			}
 		}
@@ -90,9 +90,10 @@ func (c *Cache) walkMemory(w *state.Walker) {
 	n := uint64(len(c.keys))
 	w.U64("lines", &n)
 	if !w.Loading() {
-		for _, addr := range c.keys {
-			b := c.memory[addr]
-			w.U64("address", &addr)
+		var b lineData
+		for i, addr := range c.keys {
+			b = c.memory[addr]
+			w.U64("address", &c.keys[i])
 			w.Bytes("bytes", b[:])
 		}
 		return
@@ -106,7 +107,7 @@ func (c *Cache) walkMemory(w *state.Walker) {
 		if !w.Loading() {
 			return // too short
 		}
-		if c.view(addr) == nil || addr&^lineMask != 0 {
+		if addr&^lineMask != 0 || c.view(addr) == nil {
 			w.Fail(fmt.Errorf("saved cache remembers memory at impossible address %#x", addr))
 			return
 		}

@@ -241,9 +241,9 @@ func newCachedBench(t testing.TB, cfg CacheConfig) (*bench, *Cache) {
 // TestCacheAgainstData runs random accesses and faults on Cache and on the
 // reference that has data in every line, and compares what everyone sees.
 func TestCacheAgainstData(t *testing.T) {
-	seeds, steps := uint64(200), 2000
+	seeds, steps := uint64(60), 2000
 	if testing.Short() {
-		seeds = 40
+		seeds = 20
 	}
 	faults := map[string]int{}
 	for seed := range seeds {

@@ -445,3 +445,19 @@ func TestFlipTLB(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkTLBSave saves and loads a TLB with 1,024 entries.
+func BenchmarkTLBSave(b *testing.B) {
+	x := newLongBench()
+	x.set64(pdpt, table|entryPS)
+	for i := range uint64(1024) {
+		x.Read(&x.r, i*PageSize, 1, Supervisor)
+	}
+	var buf []byte
+	for b.Loop() {
+		buf = state.Save(buf[:0], x)
+		if err := state.Load(buf, x); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
