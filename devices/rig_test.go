@@ -88,6 +88,9 @@ func (r *rig) do(t testing.TB, n, arg uint64) {
 // several at once, as after a HLT that slept past them.
 func (r *rig) pass(t testing.TB, until uint64) {
 	timed, ok := r.part.(Timed)
+	if p, isParts := r.part.(parts); isParts {
+		timed, ok = p[0].(Timed)
+	}
 	for steps := 0; ok && timed.Deadline() <= until; steps++ {
 		if steps == 100 {
 			r.now = until
@@ -114,6 +117,80 @@ var rigs = map[string]func() *rig{
 		r.ports(p, probeID, probeData, probeCommit, ProbeLast)
 		return r
 	},
+	"pic": func() *rig {
+		r := &rig{}
+		p := NewPIC(r.line("intr"))
+		r.part = p
+		r.ports(p, 0x20, 0x21)
+		bus := &Ports{}
+		bus.Map(0xa0, 0xa1, p)
+		bus.Map(0x4d0, 0x4d1, p)
+		r.actions = append(r.actions,
+			func(arg uint64) uint64 { bus.Out(0xa0+uint16(arg&1), 1, uint32(arg>>16)); return 0 },
+			func(arg uint64) uint64 { return uint64(bus.In(0xa0+uint16(arg&1), 1)) },
+			func(arg uint64) uint64 { bus.Out(0x4d0+uint16(arg&1), 1, uint32(arg>>16)); return 0 },
+			func(arg uint64) uint64 { p.Line(int(arg >> 4 & 15)).Set(arg&1 != 0); return 0 },
+			func(arg uint64) uint64 { p.Line(int(arg >> 4 & 15)).Set(arg&1 != 0); return 0 },
+			func(uint64) uint64 { return uint64(p.Ack()) },
+		)
+		return r
+	},
+	"pit":      func() *rig { return pitRig(0) },
+	"pit/fast": func() *rig { return pitRig(PITHz) },
+	"ioapic": func() *rig {
+		r := &rig{}
+		bus := &APICBus{}
+		local := NewLAPIC(LAPICConfig{Clock: r, CPU: logCPU{&r.log}, Bus: bus})
+		local.WritePhysical(0xf0, 4, 0x1ff)
+		bus.Attach(local)
+		a := NewIOAPIC(IOAPICConfig{Bus: bus, ActiveLow: 0xff0000})
+		bus.Listen(a)
+		r.part = parts{a, local}
+		r.memory(a, 0, 0x10, 0, 0x10, 0x40)
+		r.actions = append(r.actions,
+			func(arg uint64) uint64 { a.Pin(int(arg % IOAPICPins)).Set(arg>>8&1 != 0); return 0 },
+			func(arg uint64) uint64 {
+				a.WritePhysical(0, 4, 0x10+arg&0x3f)
+				a.WritePhysical(0x10, 4, arg>>8&0xffff)
+				return 0
+			},
+			func(uint64) uint64 { return uint64(local.Ack()) },
+			func(uint64) uint64 { local.WritePhysical(0xb0, 4, 0); return 0 },
+		)
+		return r
+	},
+	"rtc":      func() *rig { return rtcRig(0) },
+	"rtc/fast": func() *rig { return rtcRig(rtcHz) },
+	"keyboard": func() *rig {
+		r := &rig{}
+		a20 := NewA20(func(open bool) { r.note("a20 %v", open) })
+		reset := func() { r.note("reset") }
+		k := NewKeyboard(KeyboardConfig{IRQ1: r.line("irq1"), IRQ12: r.line("irq12"), A20: a20, Reset: reset})
+		fast := NewControlPortA(a20, reset)
+		r.part = parts{k, a20, fast}
+		r.ports(k, 0x60, 0x64)
+		r.ports(fast, 0x92)
+		r.actions = append(r.actions, func(arg uint64) uint64 { k.Key(byte(arg)); return 0 })
+		return r
+	},
+	"post": func() *rig {
+		r := &rig{}
+		p := NewPOST(func(v uint8) { r.note("post %#x", v) })
+		r.part = p
+		r.ports(p, 0x80)
+		return r
+	},
+	"hpet": func() *rig {
+		r := &rig{}
+		h := NewHPET(HPETConfig{
+			Clock: r, Notify: func() {}, Legacy: [2]Line{r.line("legacy0"), r.line("legacy1")},
+			Pin: func(n int) Line { return r.line(fmt.Sprint("pin", n)) },
+		})
+		r.part = h
+		r.memory(h, 0, 0x10, 0x10, 0x20, 0xf0, 0x100, 0x108, 0x120, 0x128, 0x140, 0x148, 0x104, 0x10c)
+		r.actions = append(r.actions, func(arg uint64) uint64 { h.WritePhysical(0x10, 4, arg&3); return 0 })
+		return r
+	},
 	"exit": func() *rig {
 		r := &rig{}
 		e := NewExitPort(func(v uint32) { r.note("exit %d", v) })
@@ -121,6 +198,61 @@ var rigs = map[string]func() *rig{
 		r.ports(e, ExitFirst, ExitLast)
 		return r
 	},
+}
+
+// parts are several parts that go together; what acts in time is the first.
+type parts []state.Part
+
+func (p parts) Walk(w *state.Walker) {
+	for _, part := range p {
+		part.Walk(w)
+	}
+}
+
+func pitRig(hz uint64) *rig {
+	r := &rig{}
+	p := NewPIT(PITConfig{Clock: r, IRQ: r.line("irq0"), TickHz: hz})
+	r.part = p
+	r.ports(p, 0x40, 0x41, 0x42, 0x43)
+	bus := &Ports{}
+	bus.Map(0x61, 0x61, p)
+	r.actions = append(r.actions,
+		func(arg uint64) uint64 { bus.Out(0x61, 1, uint32(arg&3)); return 0 },
+		func(uint64) uint64 { return uint64(bus.In(0x61, 1)) },
+		// Short counts in every mode, so that something happens.
+		func(arg uint64) uint64 {
+			n := uint16(arg & 3 % 3)
+			p.Out(0x43, 1, uint32(n)<<6|0x10|uint32(arg>>2&15))
+			p.Out(0x40+n, 1, uint32(arg>>8&7))
+			return 0
+		},
+		func(arg uint64) uint64 { p.Out(0x40+uint16(arg&3%3), 1, uint32(arg>>8&7)); return 0 },
+	)
+	return r
+}
+
+func rtcRig(hz uint64) *rig {
+	r := &rig{}
+	c := NewRTC(RTCConfig{Clock: r, IRQ: r.line("irq8"), TickHz: hz, Start: 951_782_390}) // before 2000-02-29
+	r.part = c
+	r.ports(c, 0x70, 0x71)
+	r.actions = append(r.actions,
+		func(arg uint64) uint64 {
+			c.Out(0x70, 1, uint32(arg&15))
+			c.Out(0x71, 1, uint32(arg>>8))
+			return 0
+		},
+		func(arg uint64) uint64 { c.Out(0x70, 1, uint32(arg&15)); return uint64(c.In(0x71, 1)) },
+		func(arg uint64) uint64 { // run, with some interrupts
+			c.Out(0x70, 1, 0xa)
+			c.Out(0x71, 1, 0x20|uint32(arg&15))
+			c.Out(0x70, 1, 0xb)
+			c.Out(0x71, 1, uint32(arg>>8&0x76))
+			return 0
+		},
+		func(arg uint64) uint64 { r.now += arg & 0x1fffff; return 0 },
+	)
+	return r
 }
 
 func lapicRig(x2 bool) *rig {
