@@ -312,8 +312,8 @@ var hpetNames = [3]string{"t0", "t1", "t2"}
 
 // Walk names the state.
 func (h *HPET) Walk(w *state.Walker) {
-	if !w.Loading() {
-		h.settle(h.osc.edge(h.cfg.Clock.Now()))
+	if now := h.cfg.Clock.Now(); !w.Loading() && now < h.next { // as in PIT.Walk
+		h.settle(h.osc.edge(now))
 	}
 	w.U64("config", &h.config)
 	w.U32("status", &h.status)

@@ -269,8 +269,8 @@ func (r *RTC) writeB(k uint64, v uint8) {
 
 // Walk names the state.
 func (r *RTC) Walk(w *state.Walker) {
-	if !w.Loading() {
-		r.settle(r.osc.edge(r.clock.Now()))
+	if now := r.clock.Now(); !w.Loading() && now < r.next { // as in PIT.Walk
+		r.settle(r.osc.edge(now))
 	}
 	w.U8("index", &r.index)
 	w.Bytes("memory", r.memory[:])
