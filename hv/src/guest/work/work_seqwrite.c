@@ -6,7 +6,7 @@
 #include "work.h"
 
 #define WORDS  16384 /* 128 KiB */
-#define PASSES 40
+#define PASSES 35
 
 uint64_t run_seqwrite(const struct params *params, struct env *env)
 {
