@@ -10,8 +10,12 @@ import (
 // ExitReason is a basic VM-exit reason: SDM Vol. 3, Appendix C.
 type ExitReason int16
 
-// AnyExit stands for no particular reason.
-const AnyExit ExitReason = -1
+// AnyExit stands for no particular reason. Idle is what the hypervisor calls
+// a pass that began in its own idle sleep (REASON_IDLE in abi.h).
+const (
+	AnyExit ExitReason = -1
+	Idle    ExitReason = 127
+)
 
 var exitReasons = names{
 	"exception_or_nmi", "external_interrupt", "triple_fault", "init", "sipi", "io_smi", "other_smi",
@@ -32,6 +36,8 @@ func (r ExitReason) String() string {
 	switch {
 	case r == AnyExit:
 		return "any"
+	case r == Idle:
+		return "idle"
 	case r >= 0 && int(r) < len(exitReasons) && exitReasons[r] != "":
 		return exitReasons[r]
 	}
@@ -40,8 +46,11 @@ func (r ExitReason) String() string {
 
 // ParseExitReason reads what String prints.
 func ParseExitReason(s string) (ExitReason, error) {
-	if s == "any" {
+	switch s {
+	case "any":
 		return AnyExit, nil
+	case "idle":
+		return Idle, nil
 	}
 	if i := slices.Index(exitReasons, s); i >= 0 && s != "" {
 		return ExitReason(i), nil

@@ -144,7 +144,7 @@ func (t Target) storage() Bits {
 	case VMCSClass:
 		return firstBits(t.Field.Width())
 	case TLBClass:
-		return firstBits(t.Part.Width())
+		return firstBits(t.TLBField.Bits())
 	case InstructionClass:
 		return firstBits(InstructionBits)
 	default:

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/flipvisor/flipvisor/mmu"
 )
 
 // Each sentence is what a fault prints and what a campaign file may hold.
@@ -31,11 +33,11 @@ func TestFaultsRead(t *testing.T) {
 			Trigger: Trigger{Moment: AtPhase, Count: 1, Reason: AnyExit, Phase: VMsReady},
 		}},
 		{"flip every 1000 bit 9 of cache l1d set 3 way 1 data at execution 2 of dispatch+0x10 in root", Fault{
-			Kind: Intermittent, Period: 1000, Bits: Bits{9}, Target: CacheTarget(L1D, 3, 1, LineData),
+			Kind: Intermittent, Period: 1000, Bits: Bits{9}, Target: CacheTarget(mmu.L1D, 3, 1, LineData),
 			Trigger: Trigger{Moment: AtSymbol, Count: 2, Reason: AnyExit, Symbol: "dispatch", SymbolOffset: 0x10, Mode: Root},
 		}},
-		{"stick at 0 bit 27 of tlb 17 frame at write 3 of 0x2000 in vm 2", Fault{
-			Kind: StuckAt0, Bits: Bits{27}, Target: TLBTarget(17, TLBFrame),
+		{"stick at 0 bit 27 of tlb 17 physical_page at write 3 of 0x2000 in vm 2", Fault{
+			Kind: StuckAt0, Bits: Bits{27}, Target: TLBTarget(17, mmu.TLBPhysicalPage),
 			Trigger: Trigger{Moment: AtAccess, Count: 3, Reason: AnyExit, Access: WriteAccess, Address: 0x2000, Mode: Mode{OneVM, 2}},
 		}},
 		{"flip bit 0 of instruction at phase vm-start 3 + 7 in guest", Fault{
@@ -126,11 +128,11 @@ func anyFault(t *rapid.T) Fault {
 			return VMCSTarget(rapid.SampledFrom(VMCSFields()).Draw(t, "field"), small.Draw(t, "vm"))
 		}),
 		rapid.Custom(func(t *rapid.T) Target {
-			return CacheTarget(CacheLevel(rapid.IntRange(0, 2).Draw(t, "level")), small.Draw(t, "set"),
+			return CacheTarget(mmu.CacheLevel(rapid.IntRange(0, 2).Draw(t, "level")), small.Draw(t, "set"),
 				small.Draw(t, "way"), LinePart(rapid.IntRange(0, 2).Draw(t, "part")))
 		}),
 		rapid.Custom(func(t *rapid.T) Target {
-			return TLBTarget(small.Draw(t, "entry"), TLBPart(rapid.IntRange(0, 2).Draw(t, "part")))
+			return TLBTarget(small.Draw(t, "entry"), rapid.SampledFrom(mmu.TLBFields()).Draw(t, "field"))
 		}),
 		rapid.Just(InstructionTarget()),
 	).Draw(t, "target")

@@ -84,11 +84,14 @@ const (
 	Runtime Detector = iota
 	// Transition: the decision tree over five features, before each VM entry.
 	Transition
+	// Watchdog: an NMI when one pass through the hypervisor takes longer
+	// than any should.
+	Watchdog
 
 	NumDetectors
 )
 
-var detectorNames = names{"runtime", "transition"}
+var detectorNames = names{"runtime", "transition", "watchdog"}
 
 func (d Detector) String() string { return detectorNames.of(int(d)) }
 
@@ -114,10 +117,11 @@ const (
 	ByAssertion          // reason: the assertion's number
 	ByTransition         // reason: the tree's leaf
 	ByVMX                // reason: VM-instruction error or exit reason of a failed entry
-	lastKnownCause = ByVMX
+	ByWatchdog           // reason: vector 2
+	lastKnownCause = ByWatchdog
 )
 
-var causeNames = names{"none", "exception", "assertion", "transition", "vmx"}
+var causeNames = names{"none", "exception", "assertion", "transition", "vmx", "watchdog"}
 
 func (c Cause) String() string { return causeNames.of(int(c)) }
 
@@ -138,8 +142,11 @@ func CauseOf(reported uint32) (Cause, bool) {
 
 // Detector says which mechanism the cause belongs to.
 func (c Cause) Detector() Detector {
-	if c == ByTransition {
+	switch c {
+	case ByTransition:
 		return Transition
+	case ByWatchdog:
+		return Watchdog
 	}
 	return Runtime
 }

@@ -1,6 +1,10 @@
 package inject
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/flipvisor/flipvisor/mmu"
+)
 
 // Class is what kind of storage a target is.
 type Class uint8
@@ -38,34 +42,22 @@ type Target struct {
 	Field VMCSField // VMCSClass
 	VM    int       // VMCSClass: whose control structure
 
-	Cache CacheLevel // CacheClass
+	Cache mmu.CacheLevel // CacheClass
 	Set   int
 	Way   int
 	Line  LinePart
 
-	Entry int     // TLBClass: slot of the TLB
-	Part  TLBPart // TLBClass
+	Entry    int // TLBClass: slot of the TLB
+	TLBField mmu.TLBField
 }
 
-// CacheLevel names one cache.
-type CacheLevel uint8
-
-// The caches of a processor.
-const (
-	L1I CacheLevel = iota
-	L1D
-	L2
-)
-
-var cacheNames = names{"l1i", "l1d", "l2"}
-
-func (l CacheLevel) String() string { return cacheNames.of(int(l)) }
-
-// ParseCacheLevel reads what String prints.
-func ParseCacheLevel(s string) (CacheLevel, error) {
+// ParseCacheLevel reads the name of a cache.
+func ParseCacheLevel(s string) (mmu.CacheLevel, error) {
 	i, err := cacheNames.parse("cache", s)
-	return CacheLevel(i), err
+	return mmu.CacheLevel(i), err
 }
+
+var cacheNames = names{mmu.L1I.String(), mmu.L1D.String(), mmu.L2.String()}
 
 // LinePart is what of a cache line is meant.
 type LinePart uint8
@@ -87,39 +79,18 @@ func ParseLinePart(s string) (LinePart, error) {
 	return LinePart(i), err
 }
 
-// TLBPart is what of a TLB entry is meant: the linear page it answers for,
-// the physical page it leads to, or the rights it grants (writable, user,
-// execute-disable, global, dirty; from bit 0).
-type TLBPart uint8
-
-// The parts of a TLB entry.
-const (
-	TLBTag TLBPart = iota
-	TLBFrame
-	TLBRights
-)
-
-var tlbNames = names{"tag", "frame", "rights"}
-
-func (p TLBPart) String() string { return tlbNames.of(int(p)) }
-
-// ParseTLBPart reads what String prints.
-func ParseTLBPart(s string) (TLBPart, error) {
-	i, err := tlbNames.parse("part of a TLB entry", s)
-	return TLBPart(i), err
+// ParseTLBField reads the name of a field of a TLB entry.
+func ParseTLBField(s string) (mmu.TLBField, error) {
+	i, err := tlbNames.parse("field of a TLB entry", s)
+	return mmu.TLBField(i), err
 }
 
-// Width is how many bits the part has; bit 0 is bit 12 of an address.
-func (p TLBPart) Width() int {
-	switch p {
-	case TLBTag:
-		return 48 - 12
-	case TLBFrame:
-		return physicalBits - 12
-	default:
-		return 5
+var tlbNames = func() (n names) {
+	for _, f := range mmu.TLBFields() {
+		n = append(n, f.String())
 	}
-}
+	return n
+}()
 
 // InstructionBits is the size of the window of instruction bytes in which
 // an instruction target's bits are numbered. A bit beyond the instruction's
@@ -136,13 +107,13 @@ func MemoryTarget(address uint64) Target { return Target{Class: MemoryClass, Add
 func VMCSTarget(f VMCSField, vm int) Target { return Target{Class: VMCSClass, Field: f, VM: vm} }
 
 // CacheTarget is a part of a cache line.
-func CacheTarget(l CacheLevel, set, way int, part LinePart) Target {
+func CacheTarget(l mmu.CacheLevel, set, way int, part LinePart) Target {
 	return Target{Class: CacheClass, Cache: l, Set: set, Way: way, Line: part}
 }
 
-// TLBTarget is a part of a TLB entry.
-func TLBTarget(entry int, part TLBPart) Target {
-	return Target{Class: TLBClass, Entry: entry, Part: part}
+// TLBTarget is a field of a TLB entry.
+func TLBTarget(entry int, f mmu.TLBField) Target {
+	return Target{Class: TLBClass, Entry: entry, TLBField: f}
 }
 
 // InstructionTarget is the bytes of the instruction at the trigger, as they
@@ -161,7 +132,7 @@ func (t Target) String() string {
 	case CacheClass:
 		return fmt.Sprintf("cache %s set %d way %d %s", t.Cache, t.Set, t.Way, t.Line)
 	case TLBClass:
-		return fmt.Sprintf("tlb %d %s", t.Entry, t.Part)
+		return fmt.Sprintf("tlb %d %s", t.Entry, t.TLBField)
 	default:
 		return t.Class.String()
 	}
@@ -201,7 +172,7 @@ func (w *words) target() (t Target) {
 		t.Line = parseWord(w, ParseLinePart)
 	case TLBClass:
 		t.Entry = w.small()
-		t.Part = parseWord(w, ParseTLBPart)
+		t.TLBField = parseWord(w, ParseTLBField)
 	}
 	return t
 }
