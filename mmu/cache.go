@@ -344,7 +344,9 @@ func (c *Cache) evict(l CacheLevel, i int) {
 	if k.state == Modified && l != L1I { // the L1I has no way to write
 		c.writeBack(l, i)
 	}
-	c.remove(l, i, FateDropped)
+	if k.state != Invalid {
+		c.remove(l, i, FateDropped)
+	}
 }
 
 // evictCopies empties the lines of a cache that hold an address.
@@ -374,14 +376,18 @@ func (c *Cache) dropFetched(addr uint64) {
 func (c *Cache) writeBack(l CacheLevel, i int) {
 	c.inspectWriteBack(l, i)
 	k := &c.levels[l].lines[i]
-	k.state = Exclusive
-	to := memoryRef
+	to, below := memoryRef, -1
 	if l == L1D {
-		if j := c.levels[L2].find(k.addr); j >= 0 {
-			to = copyRef{L2, j}
-			c.levels[L2].lines[j].state = Modified
-			c.overwritten(L2, j)
+		below = c.lookup(L2, k.addr, requestEvict)
+		if k.state != Modified {
+			return // the L2 had to drop its line, and this one went with it
 		}
+	}
+	k.state = Exclusive
+	if below >= 0 {
+		to = copyRef{L2, below}
+		c.levels[L2].lines[below].state = Modified
+		c.overwritten(L2, below)
 	}
 	if !k.own {
 		c.attach(k.addr, to)

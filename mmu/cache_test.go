@@ -664,6 +664,95 @@ func TestCacheIsInvisible(t *testing.T) {
 	}
 }
 
+// TestProtectionHides: what a protection can put right, a program never
+// sees: any single flip under SECDED, and a flip in a clean line under
+// parity. The caches stay inclusive.
+func TestProtectionHides(t *testing.T) {
+	for seed := range uint64(60) {
+		p := []Protection{Parity, SECDED}[seed%2]
+		rnd := rand.New(rand.NewPCG(seed, 8))
+		b, c := newCachedBench(t, tinyCache(p))
+		c.MachineCheck = func(e MCE) {
+			if e.Uncorrected() {
+				t.Fatalf("seed %d: %+v", seed, e)
+			}
+		}
+		plain := make([]byte, 4096)
+		for step := range 3000 {
+			pa := uint64(rnd.IntN(len(plain)))
+			switch k := rnd.IntN(20); {
+			case k < 7:
+				if v, _ := b.Read(&b.r, pa, 1, Supervisor); byte(v) != plain[pa] {
+					t.Fatalf("seed %d, step %d: %v: %#x reads %#x, want %#x", seed, step, p, pa, v, plain[pa])
+				}
+			case k < 12:
+				plain[pa] = byte(rnd.Uint32())
+				b.Write(&b.r, pa, 1, uint64(plain[pa]), Supervisor)
+			case k < 15:
+				got := b.FetchLine(pa, 1)
+				if got == nil {
+					got = (*lineData)(b.Mem.Page(pa)[pa&lineMask:])
+				}
+				if got[pa%LineSize] != plain[pa] {
+					t.Fatalf("seed %d, step %d: %v: %#x fetches %#x, want %#x", seed, step, p, pa, got[pa%LineSize], plain[pa])
+				}
+			case k < 16:
+				c.Flush(pa)
+			case k < 17 && len(c.flaws) == 0:
+				c.WriteBackAll()
+			case len(c.flaws) == 0:
+				l := CacheLevel(rnd.IntN(int(cacheLevels)))
+				set, way := rnd.IntN(c.Sets(l)), rnd.IntN(c.Ways(l))
+				if _, s := c.Line(l, set, way); p == Parity && s == Modified {
+					continue
+				}
+				switch rnd.IntN(3) {
+				case 0:
+					c.FlipData(l, set, way, rnd.IntN(512))
+				case 1:
+					c.FlipTag(l, set, way, rnd.IntN(5))
+				case 2:
+					// A clean line that a flip would make modified counts as
+					// modified for parity.
+					bit := rnd.IntN(2)
+					if _, s := c.Line(l, set, way); p == SECDED || s^LineState(1<<bit) != Modified {
+						c.FlipState(l, set, way, bit)
+					}
+				}
+				// A store would make the flipped line modified, and parity
+				// could no longer drop it: let the line be found out first.
+				if p == Parity && len(c.flaws) > 0 {
+					addr, _ := c.Line(l, set, way)
+					if l == L1I {
+						b.FetchLine(addr, LineSize)
+					} else {
+						for off := range uint64(LineSize) {
+							b.Read(&b.r, addr+off, 1, Supervisor)
+						}
+					}
+				}
+			}
+			for _, l := range []CacheLevel{L1I, L1D} {
+				for _, k := range c.levels[l].lines {
+					if k.state != Invalid && c.levels[L2].find(k.addr) < 0 {
+						t.Fatalf("seed %d, step %d: %v holds %#x, the L2 does not", seed, step, l, k.addr)
+					}
+				}
+			}
+		}
+		for len(c.flaws) > 0 { // what is left is found by reading everything
+			for i := range plain {
+				b.Read(&b.r, uint64(i), 1, Supervisor)
+				b.FetchLine(uint64(i), 1)
+			}
+		}
+		c.WriteBackAll()
+		if got := refCopy(b.Mem)[:len(plain)]; !bytes.Equal(got, plain) {
+			t.Fatalf("seed %d: memory differs", seed)
+		}
+	}
+}
+
 func TestCacheConfig(t *testing.T) {
 	for _, bad := range []LevelConfig{{Size: 0, Ways: 1}, {Size: 96, Ways: 1}, {Size: 4096, Ways: 3}, {Size: 4096, Ways: 32}, {Size: 64, Ways: 2}} {
 		cfg := DefaultCache()

@@ -1,6 +1,9 @@
 package mmu
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 const (
 	eptPML4, eptPDPT, eptPD, eptPT = 0x10000, 0x11000, 0x12000, 0x13000
@@ -168,5 +171,25 @@ func TestGuestPhysical(t *testing.T) {
 	b.set64(eptPT+8*8, data|7|writeBack)
 	if v, ok := b.Read(&b.r, 0x8018, 8, User); !ok || v != 42 {
 		t.Errorf("read %d %v", v, ok)
+	}
+}
+
+// TestTranslateIgnoresRights: a debugger sees what is mapped, however.
+func TestTranslateIgnoresRights(t *testing.T) {
+	b := newNestedBench()
+	b.set64(pt, data|entryP|entryXD)
+	b.set64(eptPT+data/PageSize*8, data|4|writeBack)
+	if pa, ok := b.Translate(&b.r, longBase+7); !ok || pa != data+7 {
+		t.Errorf("got %#x %v", pa, ok)
+	}
+	before := refCopy(b.Mem)
+	b.set64(eptPT+data/PageSize*8, 0)
+	b.Fault = Fault{}
+	if _, ok := b.Translate(&b.r, longBase); ok || b.Fault != (Fault{}) {
+		t.Errorf("an absent page translates, or leaves %v", b.Fault)
+	}
+	b.set64(eptPT+data/PageSize*8, data|4|writeBack)
+	if !bytes.Equal(before, refCopy(b.Mem)) {
+		t.Error("memory has changed")
 	}
 }

@@ -18,6 +18,14 @@ type MMU struct {
 	// the interpreter can look for what the device did. It clears it.
 	Device bool
 
+	// Walks counts the walks of the page tables.
+	Walks uint64
+
+	// TLBFate, if set, is told what first happens to the TLB entry that
+	// FlipTLB changed last: used for a translation, or dropped.
+	TLBFate func(used bool)
+	flipped int // that entry
+
 	filled filled
 	tlb    tlb
 	cache  *Cache
@@ -75,7 +83,11 @@ func (m *MMU) translate(r *Regime, va uint64, acc Access, cls Class) (pa uint64,
 	if r.direct() {
 		return va, true
 	}
-	if e := m.tlb.lookup(r, va); e != nil && e.permits(r, acc, cls) {
+	e := m.tlb.lookup(r, va)
+	if m.TLBFate != nil && e == &m.tlb.entries[m.flipped] {
+		m.TLBFate(true)
+	}
+	if e != nil && e.permits(r, acc, cls) {
 		return e.frame | va%PageSize, true
 	}
 	return m.walkAndKeep(r, va, acc, cls)
@@ -85,6 +97,7 @@ func (m *MMU) translate(r *Regime, va uint64, acc Access, cls Class) (pa uint64,
 // walk that fails takes what the TLB knew of the page with it: SDM Vol. 3,
 // 4.10.4.1 for page faults and 28.4.3.1 for EPT violations.
 func (m *MMU) walkAndKeep(r *Regime, va uint64, acc Access, cls Class) (pa uint64, ok bool) {
+	m.Walks++
 	w := walker{m: m, r: r, va: va, acc: acc, cls: cls}
 	if !w.walk() {
 		m.Invlpg(r, va)

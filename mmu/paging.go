@@ -255,8 +255,8 @@ func (w *walker) setFlags() {
 	for i := range w.used {
 		s := &w.steps[i]
 		if f := w.flagsToSet(i); f != 0 {
-			// Read again: an entry that maps itself may have been changed by
-			// the step before.
+			// Read again: a table that is an EPT table too may have got flags
+			// from a later step.
 			w.m.WritePhysical(s.pa, size, w.m.ReadPhysical(s.pa, size)|f)
 		}
 	}

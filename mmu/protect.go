@@ -232,12 +232,12 @@ func (c *Cache) checkTags(l CacheLevel, first int, q request) {
 			takes = false
 		case n%2 == 1 && a.Protection == Parity && clean:
 			c.report(f, 0, q, true)
-			if l == L2 {
-				c.evictCopies(L1I, k.addr)
-				c.evictCopies(L1D, k.addr)
-			}
-			if k.state != Invalid && k.state != Modified {
-				c.remove(l, i, FateCorrected)
+			f.tag, f.state = 0, 0
+			addr := k.addr
+			c.remove(l, i, FateCorrected)
+			if l == L2 { // inclusion; what is modified above goes to memory
+				c.evictCopies(L1I, addr)
+				c.evictCopies(L1D, addr)
 			}
 			takes = false
 		case n%2 == 1 || a.Protection == SECDED:

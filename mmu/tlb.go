@@ -152,6 +152,9 @@ func (m *MMU) dropEntry(i int) {
 	if !e.valid {
 		return
 	}
+	if m.TLBFate != nil && i == m.flipped {
+		m.TLBFate(false)
+	}
 	m.dropLinear(canonical(e.page))
 	m.tlb.set(i, tlbEntry{})
 }

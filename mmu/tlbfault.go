@@ -115,6 +115,7 @@ func (m *MMU) FlipTLB(i int, field TLBField, bit int) bool {
 	if i < 0 || i >= tlbSize || field >= tlbFields || bit < 0 || bit >= field.Bits() {
 		return false
 	}
+	m.flipped = i
 	e := m.tlb.entries[i]
 	if !e.valid {
 		if field != TLBValid {
