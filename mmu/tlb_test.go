@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/flipvisor/flipvisor/internal/state"
+	"github.com/google/go-cmp/cmp"
 )
 
 // read is what the byte at longBase+off reads as.
@@ -459,5 +460,31 @@ func BenchmarkTLBSave(b *testing.B) {
 		if err := state.Load(buf, x); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestTLBFate: a flipped entry is used, or goes unused.
+func TestTLBFate(t *testing.T) {
+	tests := []struct {
+		name string
+		do   func(b *bench)
+		want []bool
+	}{
+		{"used", func(b *bench) { b.Read(&b.r, longBase, 1, Supervisor) }, []bool{true}},
+		{"invalidated", func(b *bench) { b.Invlpg(&b.r, longBase) }, []bool{false}},
+		{"another page used", func(b *bench) { b.Read(&b.r, longBase+0x1000, 1, Supervisor) }, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newStaleBench(t, 0, nil)
+			b.set64(pt+8, data|table)
+			b.FlipTLB(b.tlb.find(&b.r, longBase), TLBPhysicalPage, 0)
+			var got []bool
+			b.TLBFate = func(used bool) { got = append(got, used) }
+			tt.do(b)
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
