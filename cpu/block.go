@@ -67,13 +67,14 @@ const maxBlock = 32
 // block is straight-line code of one page. Its Inst slice ends with a pseudo
 // instruction of no length when its last instruction can fall through.
 type block struct {
-	n      int64 // what entering costs: size, or deadBlock
-	size   int64 // instructions
-	offset uint64
-	events uint64
-	insts  []Inst
-	dec    []decode.Inst
-	plain  handler // of the fused instruction, alone
+	n       int64 // what entering costs: size, or deadBlock
+	size    int64 // instructions
+	offset  uint64
+	events  uint64
+	insts   []Inst
+	dec     []decode.Inst
+	plain   handler  // of the fused instruction, alone
+	touched *Touched // by any instruction; made when asked for
 
 	// Successors in the same page: for these the translation is known to
 	// hold, for code stays in its page's fetch.

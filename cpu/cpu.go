@@ -34,6 +34,9 @@ type InterruptController interface {
 type Hooks struct {
 	// Step is called before each instruction, with its description.
 	Step func(rip uint64, in *decode.Inst)
+	// Catch is called when an event is about to be delivered. If it returns
+	// true the event is dropped and the run stops.
+	Catch func(e Exception) bool
 	// Exception is called when an exception or interrupt is delivered.
 	Exception func(e Exception)
 	// VMExit and VMEntry are called when a transition completes.
@@ -102,11 +105,12 @@ const (
 	StopDevice        // a device was accessed: deadlines may have changed
 	StopHalted        // HLT, and nothing to deliver
 	StopShutdown      // triple fault
+	StopCaught        // Hooks.Catch took an event
 	StopError         // the emulator cannot go on: see Err
 )
 
 func (s Stop) String() string {
-	return [...]string{"none", "count", "device", "halted", "shutdown", "error"}[s]
+	return [...]string{"none", "count", "device", "halted", "shutdown", "caught", "error"}[s]
 }
 
 // Err tells more about StopError.

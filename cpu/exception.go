@@ -72,6 +72,16 @@ type Exception struct {
 	gpa, linear   uint64
 }
 
+// ReturnAddress is the RIP that delivering the event would push, given the
+// present one.
+func (e Exception) ReturnAddress(rip uint64) uint64 {
+	switch e.Kind {
+	case EventSoftware, EventSoftException, EventPrivSoftware:
+		return e.next
+	}
+	return rip
+}
+
 func (e Exception) String() string {
 	s := VectorName(e.Vector)
 	if e.HasCode {
@@ -144,6 +154,10 @@ func (c *CPU) deliverEvent(e Exception, length uint8) {
 	c.Activity = Active
 	c.delivered = true
 	for {
+		if c.Hooks.Catch != nil && c.Hooks.Catch(e) {
+			c.stop = StopCaught
+			return
+		}
 		if e.exit != 0 {
 			c.vmexitFault(e)
 			return
@@ -226,15 +240,6 @@ func (c *CPU) deliver(e Exception) bool {
 	}
 }
 
-// returnAddress is the RIP that delivery pushes.
-func (c *CPU) returnAddress(e *Exception) uint64 {
-	switch e.Kind {
-	case EventSoftware, EventSoftException, EventPrivSoftware:
-		return e.next
-	}
-	return c.RIP
-}
-
 // external is the EXT bit of an error code: the event that could not be
 // delivered did not come from the program.
 func (e *Exception) external() uint32 {
@@ -255,7 +260,7 @@ func (c *CPU) deliverReal(e Exception, flags uint64) bool {
 	}
 	sp := c.R[RSP]
 	ss := &c.Seg[SS]
-	for _, v := range [...]uint64{flags, uint64(c.Seg[CS].Selector), c.returnAddress(&e)} {
+	for _, v := range [...]uint64{flags, uint64(c.Seg[CS].Selector), e.ReturnAddress(c.RIP)} {
 		sp = sp&^0xffff | (sp-2)&0xffff
 		if !ss.within(sp&0xffff, 2) {
 			return c.excCode(VectorSS, 0)
@@ -333,7 +338,7 @@ func (c *CPU) deliverLong(e Exception, flags uint64) bool {
 	if !canonical(target) {
 		return c.excCode(VectorGP, e.external())
 	}
-	frame := [6]uint64{uint64(e.Code), c.returnAddress(&e), uint64(c.Seg[CS].Selector), flags, c.R[RSP], uint64(c.Seg[SS].Selector)}
+	frame := [6]uint64{uint64(e.Code), e.ReturnAddress(c.RIP), uint64(c.Seg[CS].Selector), flags, c.R[RSP], uint64(c.Seg[SS].Selector)}
 	first := 1
 	if e.HasCode {
 		first = 0
@@ -445,7 +450,7 @@ func (c *CPU) deliverProtected(e Exception, flags uint64) bool {
 	if v86 && cpl != 0 {
 		return c.excCode(VectorGP, uint32(gate>>16)&0xfffc|ext)
 	}
-	frame := []uint64{c.returnAddress(&e), uint64(c.Seg[CS].Selector), flags}
+	frame := []uint64{e.ReturnAddress(c.RIP), uint64(c.Seg[CS].Selector), flags}
 	if e.HasCode {
 		frame = append([]uint64{uint64(e.Code)}, frame...)
 	}
