@@ -31,13 +31,20 @@ if [ $# -eq 0 ]; then
 fi
 
 work=$(mktemp -d)
-pid=
-trap 'test -z "$pid" || kill -9 "$pid" 2>/dev/null; test -n "${KEEP:-}" || rm -rf "$work"' EXIT INT TERM
+stop_bochs() {
+    test ! -s "$work/pid" || kill -9 "$(cat "$work/pid")" 2>/dev/null || true
+}
+trap 'stop_bochs; test -n "${KEEP:-}" || rm -rf "$work"' EXIT INT TERM
 
 mkdir -p "$work/iso/boot/grub"
 cp "$kernel" "$work/iso/boot/hypervisor.elf"
 options=$1
 shift
+the_end='all VMs have stopped|cannot start|] panic'
+case $options in
+*policy=continue*) ;;
+*) the_end="$the_end|DETECTED" ;;
+esac
 {
     echo "set timeout=0"
     echo "set default=0"
@@ -75,24 +82,25 @@ panic: action=fatal
 error: action=report
 info: action=report
 END
-# Debian's Bochs starts in its debugger: "c" lets the machine run.
-echo c > "$work/commands"
+# Debian's Bochs starts in its debugger: "c" lets the machine run. Breaking
+# something on purpose is possible too: COMMANDS="pb 0x...\nc\nset rsp = 0\nc"
+printf '%b\n' "${COMMANDS:-c}" > "$work/commands"
 : > "$work/uart.txt"
 # Its one display that needs no window system wants a terminal: script makes one.
-TERM=vt100 script -qfec "exec bochs -q -f $work/bochsrc -rc $work/commands" "$work/out.txt" \
-    >/dev/null 2>&1 </dev/null &
-pid=$!
+TERM=vt100 script -qfec "echo \$\$ > $work/pid; exec bochs -q -f $work/bochsrc -rc $work/commands" \
+    "$work/out.txt" >/dev/null 2>&1 </dev/null &
+script=$!
 tick=0
-while kill -0 $pid 2>/dev/null && [ $tick -lt "$seconds" ]; do
-    if grep -q -e 'all VMs have stopped' -e 'cannot start' -e '] panic' "$work/uart.txt"; then
+while kill -0 $script 2>/dev/null && [ $tick -lt "$seconds" ]; do
+    if grep -Eq "$the_end" "$work/uart.txt"; then
         sleep 1
         break
     fi
     sleep 1
     tick=$((tick + 1))
 done
-kill -9 $pid 2>/dev/null || true
-pid=
+stop_bochs
+wait $script 2>/dev/null || true
 tr -d '\r' < "$work/uart.txt"
 if [ -n "${BOCHS_LOG:-}" ]; then
     cp "$work/bochs.log" "$BOCHS_LOG"

@@ -397,8 +397,10 @@ void exit_ept_violation(struct vm *vm)
     /* RAM that the hardware found missing: the tables have changed under it. */
     CHECK(EPT_ENTRY, !ept_translate(vm, gpa, &host));
 
-    /* In the middle of delivering an event there is no instruction to do. */
-    if (!(vm->event & INTR_VALID) && decode(vm, &in) && execute(vm, &in, gpa, &done)) {
+    /* In the middle of delivering an event, or of walking the guest's page
+     * tables (table 28-7), there is no instruction to do. */
+    bool by_operand = (vmread(EXIT_QUALIFICATION) & (BIT(7) | BIT(8))) == (BIT(7) | BIT(8));
+    if (by_operand && !(vm->event & INTR_VALID) && decode(vm, &in) && execute(vm, &in, gpa, &done)) {
         if (done)
             vm_skip_bytes(in.length);
         return;

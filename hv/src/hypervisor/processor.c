@@ -175,7 +175,10 @@ static bool write_cr0_of(struct vm *vm, u64 value)
     u64 old = vmread(GUEST_CR0), efer = vmread(GUEST_EFER), cr4 = vmread(GUEST_CR4);
     bool paging_on = value & CR0_PG && !(old & CR0_PG);
 
-    if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
+    if (value >> 32)
+        return false;
+    value &= CR0_DEFINED;   /* writes to the other bits are ignored */
+    if ((value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
         return false;
     if (paging_on && efer & EFER_LME) {
         if (!(cr4 & CR4_PAE) || vmread(GUEST_CS_ACCESS) & ACCESS_CODE_LONG)
