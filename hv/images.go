@@ -7,6 +7,12 @@ var (
 	//go:embed images/hypervisor.elf
 	Hypervisor []byte
 
+	// HypervisorDefect is the hypervisor with a known defect, to see that
+	// it is caught.
+	//
+	//go:embed images/hypervisor-defect.elf
+	HypervisorDefect []byte
+
 	// MiniOS is the guest with all workloads.
 	//
 	//go:embed images/minios.elf
