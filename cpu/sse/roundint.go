@@ -1,0 +1,123 @@
+package sse
+
+import "math"
+
+// SSE4.1 floating point: rounding to integral values and dot products.
+
+// The immediate of ROUNDSS and its relatives.
+const (
+	roundByMXCSR = 1 << 2 // rounding mode from MXCSR instead of the low two bits
+	roundQuietly = 1 << 3 // no PE
+)
+
+// Round32 is ROUNDSS: an integral value of the same format.
+func Round32(a uint32, imm uint8, c Control) (uint32, Flags) {
+	return narrow(single.roundIntegral(uint64(a), imm, c))
+}
+
+// Round64 is ROUNDSD.
+func Round64(a uint64, imm uint8, c Control) (uint64, Flags) {
+	return double.roundIntegral(a, imm, c)
+}
+
+// RoundPS is ROUNDPS.
+func RoundPS(s X, imm uint8, c Control) (X, Flags) {
+	return unary32(func(a uint32, c Control) (uint32, Flags) { return Round32(a, imm, c) }).packed(s, c)
+}
+
+// RoundPD is ROUNDPD.
+func RoundPD(s X, imm uint8, c Control) (X, Flags) {
+	return unary64(func(a uint64, c Control) (uint64, Flags) { return Round64(a, imm, c) }).packed(s, c)
+}
+
+// roundIntegral does not report denormals, but DAZ makes them exact zeros.
+func (f *format) roundIntegral(a uint64, imm uint8, c Control) (uint64, Flags) {
+	if f.isNaN(a) {
+		return f.nan(a, a)
+	}
+	a, _ = f.read(a, c)
+	if f.isZero(a) || f.isInf(a) {
+		return a, 0
+	}
+	n := f.unpack(a)
+	if n.exp >= int(f.frac) {
+		return a, 0
+	}
+	rc := Rounding(imm & 3)
+	if imm&roundByMXCSR != 0 {
+		rc = c.RC()
+	}
+	whole, inexact := roundAt(n.sig, uint(63-n.exp), false, n.neg, rc)
+	r := f.signOf(n.neg) | f.integral(whole)
+	if !inexact || imm&roundQuietly != 0 {
+		return r, 0
+	}
+	return r, PE
+}
+
+// integral packs an integer that has no more bits than the fraction can hold.
+func (f *format) integral(v uint64) uint64 {
+	if f == &single {
+		return uint64(math.Float32bits(float32(v)))
+	}
+	return math.Float64bits(float64(v))
+}
+
+// DotPS is DPPS: the products selected by the high half of imm are summed and
+// the sum goes where the low half says, zero elsewhere. Each step rounds and
+// may raise; an unmasked exception ends it there.
+func DotPS(d, s X, imm uint8, c Control) (X, Flags) {
+	var flags Flags
+	multiply := func(i uint) uint32 {
+		if imm>>(4+i)&1 == 0 {
+			return 0
+		}
+		p, f := Mul32(d.dword(i), s.dword(i), c)
+		flags |= f
+		return p
+	}
+	p0, p1, p2, p3 := multiply(0), multiply(1), multiply(2), multiply(3)
+	if flags = c.Merge(flags); c.Unmasked(flags) {
+		return X{}, flags
+	}
+	low, f0 := Add32(p0, p1, c)
+	high, f1 := Add32(p2, p3, c)
+	if flags |= c.Merge(f0 | f1); c.Unmasked(flags) {
+		return X{}, flags
+	}
+	sum, f := Add32(low, high, c)
+	flags |= f
+	give := func(i uint) uint32 {
+		if imm>>i&1 == 0 {
+			return 0
+		}
+		return sum
+	}
+	return fromLanes32(give(0), give(1), give(2), give(3)), flags
+}
+
+// DotPD is DPPD.
+func DotPD(d, s X, imm uint8, c Control) (X, Flags) {
+	var p0, p1 uint64
+	var f0, f1 Flags
+	if imm&0x10 != 0 {
+		p0, f0 = Mul64(d.Lo, s.Lo, c)
+	}
+	if imm&0x20 != 0 {
+		p1, f1 = Mul64(d.Hi, s.Hi, c)
+	}
+	flags := c.Merge(f0 | f1)
+	if c.Unmasked(flags) {
+		return X{}, flags
+	}
+	sum, f := Add64(p0, p1, c)
+	flags |= f
+	var r X
+	if imm&1 != 0 {
+		r.Lo = sum
+	}
+	if imm&2 != 0 {
+		r.Hi = sum
+	}
+	return r, flags
+}
