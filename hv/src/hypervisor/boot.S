@@ -18,6 +18,7 @@ multiboot_header:
         .long -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS)
 
         .globl start
+        .type start, @function
 start:
         cli
         cld
@@ -64,6 +65,8 @@ start:
         lgdt boot_gdtr
         ljmp $0x08, $long_mode
 
+        .size start, . - start
+        .type no_long_mode, @function
 no_long_mode:
         mov $no_long_mode_text, %esi
 2:      lodsb
@@ -84,7 +87,10 @@ no_long_mode:
         hlt
         jmp 5b
 
+        .size no_long_mode, . - no_long_mode
+
         .code64
+        .type long_mode, @function
 long_mode:
         mov $0x10, %eax
         mov %eax, %ds
@@ -99,16 +105,19 @@ long_mode:
         xor %ebp, %ebp
         call hv_main
         ud2                             /* it does not return */
+        .size long_mode, . - long_mode
 
         .section .rodata
 no_long_mode_text:
         .asciz "[hv] cannot start: this processor has no 64-bit mode with NX\r\n"
         .balign 8
+        .type boot_gdt, @object
 boot_gdt:
         .quad 0
         .quad 0x00af9b000000ffff        /* 64-bit code */
         .quad 0x00cf93000000ffff        /* data */
 boot_gdt_end:
+        .size boot_gdt, . - boot_gdt
 boot_gdtr:
         .word boot_gdt_end - boot_gdt - 1
         .quad boot_gdt
@@ -118,16 +127,25 @@ boot_gdtr:
         .globl boot_stack_guard
 boot_stack_guard:
         .skip 4096                      /* mm_init() takes it away */
+        .type boot_stack, @object
+boot_stack:
         .skip 8192
+        .size boot_stack, 8192
 boot_stack_top:
 
         .section .bss.pagetables, "aw", @nobits
         .balign 4096
+        .type boot_pml4, @object
 boot_pml4:
         .skip 4096
+        .size boot_pml4, 4096
+        .type boot_pdpt, @object
 boot_pdpt:
         .skip 4096
+        .size boot_pdpt, 4096
+        .type boot_pd, @object
 boot_pd:
         .skip 4096
+        .size boot_pd, 4096
 
         .section .note.GNU-stack, "", @progbits

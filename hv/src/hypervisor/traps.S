@@ -3,6 +3,7 @@
         .text
         .balign 16
         .globl trap_stubs
+        .type trap_stubs, @function
 trap_stubs:
         .set vector, 0
         .rept 256
@@ -15,8 +16,10 @@ trap_stubs:
         jmp trap_common
         .set vector, vector + 1
         .endr
+        .size trap_stubs, . - trap_stubs
 
 /* The pushes make a struct trap_frame (detect.h). */
+        .type trap_common, @function
 trap_common:
         push %rax
         push %rbx
@@ -53,5 +56,6 @@ trap_common:
         pop %rax
         add $16, %rsp
         iretq
+        .size trap_common, . - trap_common
 
         .section .note.GNU-stack, "", @progbits

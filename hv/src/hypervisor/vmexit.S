@@ -8,6 +8,7 @@
 
         .text
         .globl vmexit_entry
+        .type vmexit_entry, @function
         .balign 16
 vmexit_entry:
         /* HOST_RSP points at the slot that names the VM (vm.c). */
@@ -34,7 +35,9 @@ vmexit_entry:
         call vmexit_handler             /* returns the VM to run next */
         mov %rax, %rdi
 
+        .size vmexit_entry, . - vmexit_entry
         .globl vm_enter
+        .type vm_enter, @function
 vm_enter:
         mov %rdi, %rax
         cmpq $0, LAUNCHED(%rax)         /* no MOV below changes the flags */
@@ -64,5 +67,6 @@ vm_enter:
         call vmentry_failed
         mov %rax, %rdi
         jmp vm_enter
+        .size vm_enter, . - vm_enter
 
         .section .note.GNU-stack, "", @progbits

@@ -139,18 +139,24 @@ static void (*const handlers[EXIT_REASONS])(struct vm *vm) = {
 
 /* ---- In ---------------------------------------------------------------- */
 
-/* Invariants that must hold whenever a guest exits. */
-static void check_exit(const struct vm *vm)
+/* What holds for the VM that has exited, and for the one that is entered. */
+static void check_vm(const struct vm *vm)
 {
-    if (!detect_runtime)
-        return;
     u64 index = (u64)(vm - vms);
+
     CHECK(VM_COUNT, vm_count >= 1 && vm_count <= MAX_VMS);
     CHECK(VM_POINTER, index < vm_count && vm == &vms[index]);
     CHECK(VM_CURRENT, vm == current);
     CHECK(VM_MAGIC, vm->magic == VM_MAGIC);
     CHECK(VM_STATE, vm->state == VM_RUNNING);
     CHECK(VM_SEAL, vm->seal == vm_seal(vm) && vm->config.id == index);
+}
+
+static void check_exit(const struct vm *vm)
+{
+    if (!detect_runtime)
+        return;
+    check_vm(vm);
     u64 rsp = read_rsp();
     CHECK(STACK_POINTER, rsp < vm->config.stack_top && rsp > vm->config.stack_top - STACK_SIZE / 2);
     CHECK(STACK_CANARY, *(const u64 *)(vm->config.stack_top + 8) == STACK_CANARY
@@ -267,6 +273,16 @@ static void arm_preemption_timer(const struct vm *vm)
     vmwrite(PREEMPTION_TIMER_VALUE, MIN(limit, 0xffffffff));
 }
 
+/* A wrong RIP or RSP here would only show at the next exit, when it is too
+ * late for anything. The rest of the host state is looked at with each tick. */
+static void check_entry(const struct vm *vm)
+{
+    if (!detect_runtime)
+        return;
+    check_vm(vm);
+    CHECK(VMCS_HOST, vmread(HOST_RIP) == (u64)vmexit_entry && vmread(HOST_RSP) == vm->config.stack_top);
+}
+
 struct vm *vmexit_next_entry(void)
 {
     struct vm *vm = sched_next();
@@ -278,6 +294,7 @@ struct vm *vmexit_next_entry(void)
     arm_preemption_timer(vm);
     if (!vm->exits && !vm->launched)
         probe_phase(PHASE_VM_START, vm->config.id);
+    check_entry(vm);
     perf_judge();
     return vm;
 }
