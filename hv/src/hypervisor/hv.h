@@ -204,6 +204,7 @@ bool word_value(const char *word, u32 length, const char *key, u64 *value);
 
 void traps_init(void);
 void traps_check(void);
+bool try_rdpmc(u32 counter);
 u64 traps_gdt_base(void);
 u64 traps_idt_base(void);
 u64 traps_tss_base(void);

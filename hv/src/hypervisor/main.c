@@ -118,5 +118,6 @@ void NORETURN hv_main(u32 magic, u64 info)
     probe_phase(PHASE_VMS_READY, vm_count);
 
     timer_start();
+    perf_restart(REASON_IDLE);  /* the first entry is like one after sleep */
     vm_enter(vmexit_next_entry());
 }

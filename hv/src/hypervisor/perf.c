@@ -119,6 +119,9 @@ static const char *set_up(void)
     exit_list[3] = (struct msr_entry){ counter, 0, value };
     exit_list[4] = (struct msr_entry){ MSR_PERF_GLOBAL_CTRL, 0, enable };  /* last: now they run */
     entry_list[0] = (struct msr_entry){ MSR_PERF_GLOBAL_CTRL, 0, 0 };
+    /* Some emulators describe counters that they do not have. */
+    if (!try_rdpmc(instructions) || !try_rdpmc(branches) || !try_rdpmc(loads) || !try_rdpmc(stores))
+        return "no performance counters, whatever CPUID says";
     return counters_count() ? NULL : "loads and stores cannot be counted";
 }
 

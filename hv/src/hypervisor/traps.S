@@ -58,4 +58,21 @@ trap_common:
         iretq
         .size trap_common, . - trap_common
 
+/*
+ * bool try_rdpmc(u32 counter): is there such a counter? The one instruction
+ * that may fault; trap_handler() knows its address, and where to go then.
+ */
+        .globl try_rdpmc, try_rdpmc_instruction, try_rdpmc_failed
+        .type try_rdpmc, @function
+try_rdpmc:
+        mov %edi, %ecx
+try_rdpmc_instruction:
+        rdpmc
+        mov $1, %eax
+        ret
+try_rdpmc_failed:
+        xor %eax, %eax
+        ret
+        .size try_rdpmc, . - try_rdpmc
+
         .section .note.GNU-stack, "", @progbits

@@ -1,7 +1,7 @@
 /*
  * Descriptor tables and what happens when root mode is interrupted. This
- * hypervisor causes no exceptions on purpose, so every exception is fatal;
- * interrupts arrive only while it sleeps (sched.c).
+ * hypervisor causes no exceptions on purpose, but for one instruction, so
+ * every other is fatal; interrupts arrive only while it sleeps (sched.c).
  */
 #include "hv.h"
 
@@ -91,8 +91,14 @@ void traps_check(void)
     CHECK(DESCRIPTORS, gdt[1] == 0x00af9b000000ffff && gdt[2] == 0x00cf93000000ffff);
 }
 
-void trap_handler(const struct trap_frame *frame)
+extern const u8 try_rdpmc_instruction[], try_rdpmc_failed[];
+
+void trap_handler(struct trap_frame *frame)
 {
+    if (frame->vector == VECTOR_GP && frame->rip == (u64)try_rdpmc_instruction) {
+        frame->rip = (u64)try_rdpmc_failed;
+        return;
+    }
     if (frame->vector < 32)
         detect_exception(frame, read_cr2());
     CHECK(INTERRUPT_VECTOR, sched_asleep());
