@@ -208,8 +208,14 @@ func (c *CPU) kill(b *block) {
 	}
 }
 
-// jump goes to the instruction at rip, in this or another page.
+// jump goes to the instruction at rip, in this or another page. Without
+// budget it only notes where to go on: whether the target has been fetched
+// must not depend on what the fast arrays happen to hold.
 func (c *CPU) jump(rip uint64) *Inst {
+	if c.budget <= 0 {
+		c.RIP = rip
+		return nil
+	}
 	linear := rip
 	if !c.long {
 		if rip > uint64(c.Seg[CS].Limit) {
@@ -234,9 +240,6 @@ func (c *CPU) jump(rip uint64) *Inst {
 
 func (c *CPU) jumpSlow(rip uint64) *Inst {
 	c.RIP = rip
-	if c.budget <= 0 {
-		return nil
-	}
 	return c.resume()
 }
 

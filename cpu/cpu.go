@@ -263,11 +263,16 @@ func (c *CPU) CPL() uint8 { return c.cpl }
 func (c *CPU) Mode() decode.Mode { return c.mode }
 
 // Settle tells the processor that its State was changed from outside: by an
-// injection, a loader or a debugger.
+// injection, a loader or a debugger. Code that was fetched before stays
+// fetched unless the change is to how code is fetched.
 func (c *CPU) Settle() {
 	c.settle()
 	c.R[regZero] = 0
+	fetch, mode, cpl, regime := c.fetchLinear, c.mode, c.cpl, c.regime
 	c.updateMode()
+	if mode == c.mode && cpl == c.cpl && regime == c.regime {
+		c.fetchLinear = fetch
+	}
 }
 
 // settle makes State complete. Between runs it always is but for the
