@@ -226,6 +226,7 @@ void timer_route_overflow_to_nmi(void);
 void vm_create(const struct module *image);
 void vm_stop(struct vm *vm, u32 cause, u64 code);
 u64 vm_seal(const struct vm *vm);
+void vm_check(const struct vm *vm);
 void vm_inject_exception(struct vm *vm, u32 vector, bool has_error, u32 error);
 void vm_skip_instruction(void);
 void vm_skip_bytes(u64 length);

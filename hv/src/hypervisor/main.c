@@ -15,6 +15,9 @@
  */
 #include "hv.h"
 
+/* A tick costs some thousand instructions; guests must get the larger part. */
+#define MIN_QUANTUM 10000
+
 struct options options = { .stop_on_detection = true, .quantum = 50000 };
 
 static void parse_detectors(const char *list, u32 length)
@@ -52,8 +55,10 @@ static void parse_options(void)
             options.stop_on_detection = false;
         else if (word_is(word, length, "profile"))
             options.profile = true;
-        else if (word_value(word, length, "quantum", &value) && value >= 1000 && value <= 0xffffffff)
+        else if (word_value(word, length, "quantum", &value) && value >= MIN_QUANTUM && value <= 0xffffffff)
             options.quantum = (u32)value;
+        else if (length > 8 && !memcmp(word, "quantum=", 8))
+            log_line("quantum: a number from %u up, ignored", MIN_QUANTUM);
     }
 }
 

@@ -68,6 +68,16 @@ u64 vm_seal(const struct vm *vm)
     return sum;
 }
 
+/* Runtime detector, for VMs that may not have run for long. */
+void vm_check(const struct vm *vm)
+{
+    CHECK(VM_MAGIC, vm->magic == VM_MAGIC);
+    CHECK(VM_SEAL, vm->seal == vm_seal(vm));
+    CHECK(EVENT_INFO, vm->events.mapped_count <= SHARE_SLOTS);
+    CHECK(CONSOLE_LINE, vm->line_length <= sizeof(vm->line));
+    lapic_check(vm);
+}
+
 void vm_create(const struct module *image)
 {
     const char *line = image->words, *word;
