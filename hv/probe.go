@@ -13,6 +13,7 @@ const (
 	DetectAssertion  = 2
 	DetectTransition = 3
 	DetectVMX        = 4
+	DetectWatchdog   = 5
 
 	ReportStarted = 1
 	ReportDigest  = 2
@@ -74,7 +75,7 @@ func Parse(r devices.Report) any {
 		return Phase{w[0], w[1]}
 	case r.Kind == devices.ReportOutput && len(w) == 4 && w[1] >= ReportStarted && w[1] <= ReportPanic:
 		return Output{w[0], w[1], pair(2)}
-	case r.Kind == devices.ReportDetection && len(w) == 12 && w[0] >= DetectException && w[0] <= DetectVMX:
+	case r.Kind == devices.ReportDetection && len(w) == 12 && w[0] >= DetectException && w[0] <= DetectWatchdog:
 		return Detection{w[0], w[1], pair(2), w[4], pair(5), features(7)}
 	case r.Kind == devices.ReportVMStopped && len(w) == 4 && w[1] >= StopShutdown && w[1] <= StopPanic:
 		return VMStopped{w[0], w[1], pair(2)}
