@@ -148,8 +148,6 @@ func (d *decoder) decode() error {
 		case 0x3A:
 			in.Map, op = 3, d.next()
 			row = &threeByte3A[op]
-		case 0x0F:
-			return d.amd3DNow()
 		default:
 			in.Map = 1
 			row = &twoByte[op]
@@ -162,11 +160,6 @@ func (d *decoder) decode() error {
 	case 0xC4, 0xC5:
 		if d.long || d.peek() >= 0xC0 {
 			return d.vex(op)
-		}
-		row = &oneByte[op]
-	case 0x8F:
-		if d.peek()&0x1F >= 8 && d.peek()&0x38 != 0 { // XOP.mmmmm is at least 8
-			return d.xop()
 		}
 		row = &oneByte[op]
 	case 0x90:
@@ -265,9 +258,7 @@ func (d *decoder) finish(row *entry) error {
 		}
 	}
 	if row.op == INVALID {
-		if in.HasModRM {
-			d.modRM(0)
-		}
+		d.skip()
 		return ErrInvalid
 	}
 	a := row.attr
@@ -299,6 +290,81 @@ func (d *decoder) finish(row *entry) error {
 		return ErrInvalid
 	}
 	return nil
+}
+
+// skip takes what follows a reserved opcode. Processors find an
+// instruction's length before they judge it, by the map and the opcode byte
+// alone, and what they have for one encoding of an opcode they have for all;
+// a page fault on one of those bytes, or their going past the 15th, comes
+// before #UD. With VEX and EVEX the two low bits of the map count, and an
+// opcode has the length that it has without them. (Found by asking a
+// processor; the manual is silent.)
+func (d *decoder) skip() {
+	in := d.in
+	m := in.Map
+	if in.VEX || in.EVEX {
+		m &= 3
+	}
+	modrm, imm, regRM := true, 0, attr(0)
+	switch m {
+	case 0, 1:
+		e := oneByte[in.Opcode].example()
+		if m == 1 {
+			e = twoByte[in.Opcode].example()
+		}
+		if e.op == INVALID {
+			modrm, imm = d.skipReserved(m)
+			break
+		}
+		modrm, regRM = e.attr&aModRM != 0, e.attr&aRegRM
+		d.ppUsed = in.VEX || in.EVEX // 66 is a size again, except before these
+		d.sizes(e.attr)
+		for _, s := range e.args {
+			switch s & formMask {
+			case formI, formIs, formI2, formJ:
+				imm += int(d.size(s, false))
+			}
+		}
+	case 3:
+		imm = 1
+	}
+	if modrm {
+		in.HasModRM = true
+		d.modRM(regRM)
+	}
+	for ; imm > 0; imm-- {
+		d.next()
+	}
+}
+
+// skipReserved gives the shape of an opcode that no instruction has.
+func (d *decoder) skipReserved(m uint8) (modrm bool, imm int) {
+	if m == 0 {
+		return false, 0
+	}
+	op := d.in.Opcode
+	switch op {
+	case 0x04, 0x0A, 0x0C, 0x0E, 0x0F, 0x24, 0x25, 0x26, 0x27, 0x33, 0x36:
+		return false, 0
+	}
+	if op&0xF8 == 0x38 { // escapes to a third byte, like 38 and 3A
+		if d.in.VEX || d.in.EVEX {
+			return false, 0
+		}
+		d.next()
+		return true, int(op >> 1 & 1)
+	}
+	return true, 0
+}
+
+// example is the first row of a split that is an instruction.
+func (e *entry) example() *entry {
+	for i := range e.sub {
+		if x := e.sub[i].example(); x.op != INVALID {
+			return x
+		}
+	}
+	return e
 }
 
 // choose picks a split's row.
@@ -368,7 +434,7 @@ func (d *decoder) sizes(a attr) {
 		}
 	default:
 		in.OpSize = 2
-		if p66 || in.VEX {
+		if p66 {
 			in.OpSize = 4
 		}
 	}

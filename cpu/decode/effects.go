@@ -107,6 +107,7 @@ const (
 	MemStack                  // Size bytes at or below SS:rSP (or rBP), as Mem.Disp says; of the stack's address size
 	MemString                 // an element at Mem; with a repeat prefix, a run of them in the direction of DF
 	MemBit                    // bit string at Mem, indexed by the register of Args[1], Size bytes at a time
+	MemXlat                   // the byte at Mem + AL
 	MemGather                 // as many elements as the mask selects, each at Mem with its own index
 	MemMask                   // as many of Size bytes as the mask operand selects
 	MemXSave                  // XSAVE area: Size is the least it can be

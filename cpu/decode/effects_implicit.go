@@ -65,7 +65,7 @@ func (in *Inst) implicitEffects(e *Effects) {
 		in.addressReads(e, &in.Mem, an)
 		in.reads(e, 1, rAX)
 		in.writes(e, 1, rAX)
-		e.addMem(in.Mem, 1, Read, in.AddrSize, MemOperand)
+		e.addMem(in.Mem, 1, Read, in.AddrSize, MemXlat)
 	case CMPXCHG:
 		in.gprEffects(e, rAX, false, int(in.Args[0].Size), Read|CondWrite)
 	case CMPXCHG8B:
@@ -94,6 +94,10 @@ func (in *Inst) implicitEffects(e *Effects) {
 	// The stack.
 	case PUSH:
 		in.push(e, 1)
+		if in.Args[0].Kind == KindSeg && n == 4 { // written as a word: the rest of the slot stays
+			e.Mem[e.NMem-1].Size = 2
+			in.stackMem(e, rSP, -2, 2, CondWrite)
+		}
 	case POP:
 		in.pop(e, 1)
 		if in.Args[0].Kind == KindSeg {

@@ -14,8 +14,6 @@ var twoByte = [256]entry{
 	0x09: rep(o(WBINVD), o(WBNOINVD), o(WBINVD)),
 	0x0B: o(UD2),
 	0x0D: mod(grp(o(PREFETCH, Mb|na), o(PREFETCHW, Mb|na), o(PREFETCHWT1, Mb|na), o(PREFETCH, Mb|na), o(PREFETCH, Mb|na), o(PREFETCH, Mb|na), o(PREFETCH, Mb|na), o(PREFETCH, Mb|na)), o(NOP, Ev|na)),
-	0x0E: ud,                         // AMD's FEMMS
-	0x0F: o(AMD3DNOW, Pq|rw, Qq, Ib), // never valid here; the opcode is the last byte
 
 	0x10: pfx(o(MOVUPS, Vdq|wr, Wdq), o(MOVUPD, Vdq|wr, Wdq), mod(o(MOVSS, Vdq|wr, Wss), o(MOVSS, Vss|wr, Wss)), mod(o(MOVSD, Vdq|wr, Wsd), o(MOVSD, Vsd|wr, Wsd))),
 	0x11: pfx(o(MOVUPS, Wdq|wr, Vdq), o(MOVUPD, Wdq|wr, Vdq), o(MOVSS, Wss|wr, Vss), o(MOVSD, Wsd|wr, Vsd)),
@@ -29,7 +27,7 @@ var twoByte = [256]entry{
 	0x19: o(NOP, Ev|na),
 	0x1A: o(NOP, Ev|na),
 	0x1B: o(NOP, Ev|na),
-	0x1C: mod(np(grp(o(CLDEMOTE, Mb|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na))), o(NOP, Ev|na)),
+	0x1C: mod(pfx(grp(o(CLDEMOTE, Mb|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na)), o(NOP, Ev|na), o(NOP, Ev|na), o(NOP, Ev|na)), o(NOP, Ev|na)),
 	0x1D: o(NOP, Ev|na),
 	0x1E: rep(o(NOP, Ev|na), mod(o(NOP, Ev|na), group0F1E), o(NOP, Ev|na)),
 	0x1F: o(NOP, Ev|na),

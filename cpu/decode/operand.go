@@ -217,7 +217,7 @@ func (d *decoder) operand(arg *Arg, s spec) bool {
 	case formZ:
 		d.gpr(arg, in.Opcode&7|d.b)
 	case formB:
-		d.gpr(arg, d.vvvv)
+		d.gpr(arg, d.vvvvReg())
 	case formAcc:
 		arg.Kind = KindGPR
 	case formCL:
@@ -229,7 +229,7 @@ func (d *decoder) operand(arg *Arg, s spec) bool {
 	case formU:
 		d.vector(arg, rm, s)
 	case formH:
-		d.vector(arg, d.vvvv, s)
+		d.vector(arg, d.vvvvReg(), s)
 	case formL:
 		r := uint8(d.le(1)) >> 4
 		if !d.long {
@@ -261,7 +261,7 @@ func (d *decoder) operand(arg *Arg, s spec) bool {
 		in.Imm = d.le(int(arg.Size))
 	case formA:
 		arg.Kind = KindFar
-		n := int(arg.Size) - 2
+		n := min(int(arg.Size)-2, 4) // invalid in 64-bit mode, but still of a length
 		in.Imm = d.le(n) & (1<<(8*n) - 1)
 		in.Imm2 = d.le(2) & 0xFFFF
 	case formOne:
@@ -308,7 +308,7 @@ func (d *decoder) operand(arg *Arg, s spec) bool {
 		arg.Kind, arg.Reg = KindOpmask, rm&7
 	case formKB:
 		arg.Kind, arg.Reg = KindOpmask, d.vvvv&7
-		return d.vvvv < 8
+		return d.vvvvReg() < 8
 	case formTG, formTE, formTB:
 		arg.Kind = KindTile
 		switch form {

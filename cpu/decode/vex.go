@@ -7,6 +7,7 @@ func (d *decoder) vex(first byte) error {
 	in.VEX = true
 	bad := d.p66 || d.rep != 0 || in.Lock || in.REX != 0
 	in.REX = 0
+	start := d.pos
 	b := d.next()
 	d.r = ^b >> 4 & 8
 	d.x, d.b, d.w = 0, 0, false
@@ -24,24 +25,37 @@ func (d *decoder) vex(first byte) error {
 	d.pp = b & 3
 	if !d.long {
 		d.r, d.x, d.b = 0, 0, 0
-		d.vvvv &= 7
 	}
-	in.Opcode = d.next()
-	var row *entry
-	switch in.Map {
-	case 1:
-		row = &vex0F[in.Opcode]
-	case 2:
-		row = &vex0F38[in.Opcode]
-	case 3:
-		row = &vex0F3A[in.Opcode]
-	default:
-		row = &ud
+	row := &ud
+	if in.Map&3 == 0 { // what follows C4 is taken for the ModRM of LES
+		d.pos = start
+		in.Opcode = first
+	} else {
+		in.Opcode = d.next()
+		switch in.Map {
+		case 1:
+			row = &vex0F[in.Opcode]
+		case 2:
+			row = &vex0F38[in.Opcode]
+		case 3:
+			row = &vex0F3A[in.Opcode]
+		}
 	}
-	if err := d.finish(row); err != nil || bad {
+	err := d.finish(row)
+	in.OpSize = max(in.OpSize, 4) // there is no 16-bit form
+	if bad {
 		return ErrInvalid
 	}
-	return nil
+	return err
+}
+
+// vvvvReg is the register that VEX.vvvv names; bit 3 is ignored outside
+// 64-bit mode (but counts where vvvv must be 1111).
+func (d *decoder) vvvvReg() uint8 {
+	if d.long {
+		return d.vvvv
+	}
+	return d.vvvv & 7
 }
 
 // vexAllowed checks what a VEX instruction's row demands of the prefix.
@@ -73,61 +87,23 @@ func (d *decoder) evex() error {
 	in.Op, in.EVEX = EVEX_UNKNOWN, true
 	bad := d.p66 || d.rep != 0 || in.Lock || in.REX != 0
 	in.REX = 0
+	start := d.pos
 	p0, p1, p2 := d.next(), d.next(), d.next()
 	in.Map = p0 & 7
-	d.r, d.x, d.b = ^p0>>4&8, ^p0>>3&8, ^p0>>2&8
-	if !d.long {
-		d.r, d.x, d.b = 0, 0, 0
+	if d.long {
+		d.r, d.x, d.b = ^p0>>4&8, ^p0>>3&8, ^p0>>2&8
 	}
 	in.VexW = p1&0x80 != 0
 	in.VexL = p2 >> 5 & 3
-	in.OpSize = 4
-	in.Opcode = d.next()
-	in.ModRM, in.HasModRM = d.peek(), true
-	d.modRM(0)
-	switch in.Map {
-	case 3:
-		in.Imm = d.le(1) & 0xFF
-	case 1:
-		switch in.Opcode {
-		case 0x70, 0x71, 0x72, 0x73, 0xC2, 0xC4, 0xC5, 0xC6:
-			in.Imm = d.le(1) & 0xFF
-		}
+	if in.Map&3 == 0 { // what follows 62 is taken for the ModRM of BOUND
+		d.pos = start
+		in.Opcode = 0x62
+	} else {
+		in.Opcode = d.next()
 	}
-	if bad || p0&8 != 0 || p1&4 == 0 || in.Map == 0 || in.Map == 4 || in.Map == 7 {
+	d.skip()
+	if bad || p0&8 != 0 || p1&4 == 0 || in.Map&3 == 0 || in.Map == 7 {
 		return ErrInvalid
 	}
 	return nil
-}
-
-// xop takes AMD's XOP instructions by length, 8F with a map of 8 to 10.
-// Intel's processors have none of them.
-func (d *decoder) xop() error {
-	in := d.in
-	in.Op = XOP_UNKNOWN
-	b := d.next()
-	d.next()
-	in.Map = b & 31
-	in.Opcode = d.next()
-	in.ModRM, in.HasModRM = d.peek(), true
-	d.modRM(0)
-	switch in.Map {
-	case 8:
-		d.le(1)
-	case 10:
-		d.le(4)
-	}
-	return ErrInvalid
-}
-
-// amd3DNow takes AMD's 3DNow! instructions by length: 0F 0F, ModRM, and the
-// opcode last. Intel's processors have none of them.
-func (d *decoder) amd3DNow() error {
-	in := d.in
-	in.Map = 1
-	if err := d.finish(&twoByte[0x0F]); err != nil {
-		return err
-	}
-	in.Opcode = uint8(in.Imm)
-	return ErrInvalid
 }
