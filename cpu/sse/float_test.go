@@ -134,16 +134,72 @@ func (o operand) random(r *rng, values []uint64) uint64 {
 	return bits
 }
 
-// TestFloatBoundaries: every pair of special values under every control.
+// randomState draws registers and MXCSR with all exceptions masked.
+func (in *instruction) randomState(r *rng) native.State {
+	if in.operand == text {
+		return randomText(r)
+	}
+	values := in.operand.values()
+	next := func() uint64 { return in.operand.random(r, values) }
+	s := in.operand.state(next(), next(), next(), next())
+	bits := r.next()
+	s.MXCSR = uint32(DefaultControl) | uint32(bits)&0xe07f
+	if bits>>32&1 == 0 {
+		s.MXCSR = uint32(DefaultControl) // the fast paths
+	}
+	return s
+}
+
+// randomText draws two strings of which one often occurs in the other.
+func randomText(r *rng) native.State {
+	letters := [8]uint64{0, 'a', 'b', 'a', 0x80, 0xff, 'b', 0}
+	if r.next()&1 != 0 {
+		letters[0], letters[7] = 'a', 'c' // fewer ends
+	}
+	draw := func() (word uint64) {
+		bits := r.next()
+		for i := 0; i < 8; i++ {
+			word |= letters[bits>>(3*i)&7] << (8 * i)
+		}
+		if bits>>63 != 0 {
+			word &= 0x00ff00ff00ff00ff // words
+		}
+		return word
+	}
+	s := native.State{X0: [2]uint64{draw(), draw()}, X1: [2]uint64{draw(), draw()}, MXCSR: uint32(DefaultControl)}
+	length := func() uint64 {
+		bits := r.next()
+		switch n := bits >> 8 % 24; bits % 4 {
+		case 0:
+			return -n
+		case 1:
+			return n | bits&^0xffffffff // EAX short, RAX long
+		case 2:
+			return specialInt[bits>>8%uint64(len(specialInt))]
+		default:
+			return n
+		}
+	}
+	s.AX, s.DX, s.CX = length(), length(), r.next()
+	return s
+}
+
+// TestFloatBoundaries: every pair of special values under every control. The
+// ordinary run tries all pairs under the default control and a fourth of them,
+// a different one each time, under the others.
 func TestFloatBoundaries(t *testing.T) {
 	for _, in := range floatInstructions {
 		t.Run(in.name, func(t *testing.T) {
 			in.runnable(t)
 			code := in.assemble(t)
 			values := in.operand.values()
-			for _, c := range controls() {
+			stride := rounds(4, 1)
+			for k, c := range controls() {
 				for i, a := range values {
 					for j, b := range values {
+						if c != DefaultControl && (i+j+k)%stride != 0 {
+							continue
+						}
 						s := in.operand.state(a, b, values[(i+j*7+3)%len(values)], values[(i*5+j+11)%len(values)])
 						s.MXCSR = uint32(c)
 						if !in.check(t, code, s) {
@@ -169,17 +225,26 @@ func TestFloatRandom(t *testing.T) {
 	for n, in := range floatInstructions {
 		t.Run(in.name, func(t *testing.T) {
 			in.runnable(t)
+			in.tryRandom(t, rng(n), rounds(8_000, 4_000_000))
+		})
+	}
+}
+
+// TestFloatUnmasked: random masks. Each exception costs a signal, so there
+// are fewer cases.
+func TestFloatUnmasked(t *testing.T) {
+	for n, in := range append(floatInstructions, immediateFloats()...) {
+		t.Run(in.name, func(t *testing.T) {
+			in.runnable(t)
 			code := in.assemble(t)
-			values := in.operand.values()
-			r := rng(n)
-			for i := rounds(8_000, 4_000_000); i > 0; i-- {
-				next := func() uint64 { return in.operand.random(&r, values) }
-				s := in.operand.state(next(), next(), next(), next())
-				bits := r.next()
-				s.MXCSR = uint32(DefaultControl) | uint32(bits)&0xe07f
-				if bits>>32&1 == 0 {
-					s.MXCSR = uint32(DefaultControl) // the fast paths
-				}
+			r := rng(n + 1000)
+			cases := rounds(500, 50_000)
+			if in.immediate {
+				cases /= 16
+			}
+			for ; cases > 0; cases-- {
+				s := in.randomState(&r)
+				s.MXCSR = uint32(r.next()) & uint32(ControlMask)
 				if !in.check(t, code, s) {
 					return
 				}
@@ -188,23 +253,13 @@ func TestFloatRandom(t *testing.T) {
 	}
 }
 
-// TestFloatUnmasked: random masks. Each exception costs a signal, so there
-// are fewer cases.
-func TestFloatUnmasked(t *testing.T) {
-	for n, in := range floatInstructions {
-		t.Run(in.name, func(t *testing.T) {
-			in.runnable(t)
-			code := in.assemble(t)
-			values := in.operand.values()
-			r := rng(n + 1000)
-			for i := rounds(1_000, 200_000); i > 0; i-- {
-				next := func() uint64 { return in.operand.random(&r, values) }
-				s := in.operand.state(next(), next(), next(), next())
-				s.MXCSR = uint32(r.next()) & uint32(ControlMask)
-				if !in.check(t, code, s) {
-					return
-				}
-			}
-		})
+// immediateFloats are those of immediateInstructions that can raise.
+func immediateFloats() []instruction {
+	var all []instruction
+	for _, in := range immediateInstructions {
+		if in.operand == singles || in.operand == doubles {
+			all = append(all, in)
+		}
 	}
+	return all
 }

@@ -66,34 +66,45 @@ func (f *format) integral(v uint64) uint64 {
 // DotPS is DPPS: the products selected by the high half of imm are summed and
 // the sum goes where the low half says, zero elsewhere. Each step rounds and
 // may raise; an unmasked exception ends it there.
+//
+// The processor sums in every element for itself: the neighbour plus the
+// element, then that plus the like from the other half. The order shows only
+// when there are several NaNs to choose from, and only then is it followed.
 func DotPS(d, s X, imm uint8, c Control) (X, Flags) {
+	var p [4]uint32
 	var flags Flags
-	multiply := func(i uint) uint32 {
-		if imm>>(4+i)&1 == 0 {
-			return 0
+	for i := range p {
+		if imm>>(4+i)&1 != 0 {
+			var f Flags
+			p[i], f = Mul32(d.lane32(i), s.lane32(i), c)
+			flags |= f
 		}
-		p, f := Mul32(d.dword(i), s.dword(i), c)
-		flags |= f
-		return p
 	}
-	p0, p1, p2, p3 := multiply(0), multiply(1), multiply(2), multiply(3)
 	if flags = c.Merge(flags); c.Unmasked(flags) {
 		return X{}, flags
 	}
-	low, f0 := Add32(p0, p1, c)
-	high, f1 := Add32(p2, p3, c)
+	low, f0 := Add32(p[1], p[0], c)
+	high, f1 := Add32(p[3], p[2], c)
 	if flags |= c.Merge(f0 | f1); c.Unmasked(flags) {
 		return X{}, flags
 	}
 	sum, f := Add32(low, high, c)
-	flags |= f
-	give := func(i uint) uint32 {
-		if imm>>i&1 == 0 {
-			return 0
+	r := [4]uint32{sum, sum, sum, sum}
+	if single.isNaN(uint64(sum)) {
+		var pair [4]uint32
+		for i := range pair {
+			pair[i], _ = Add32(p[i^1], p[i], c)
 		}
-		return sum
+		for i := range r {
+			r[i], _ = Add32(pair[i], pair[i^2], c)
+		}
 	}
-	return fromLanes32(give(0), give(1), give(2), give(3)), flags
+	for i := range r {
+		if imm>>i&1 == 0 {
+			r[i] = 0
+		}
+	}
+	return fromLanes32(r[0], r[1], r[2], r[3]), flags | f
 }
 
 // DotPD is DPPD.
@@ -110,14 +121,13 @@ func DotPD(d, s X, imm uint8, c Control) (X, Flags) {
 	if c.Unmasked(flags) {
 		return X{}, flags
 	}
-	sum, f := Add64(p0, p1, c)
-	flags |= f
 	var r X
+	sum, f := Add64(p0, p1, c)
 	if imm&1 != 0 {
 		r.Lo = sum
 	}
 	if imm&2 != 0 {
-		r.Hi = sum
+		r.Hi, _ = Add64(p1, p0, c) // the same but for the choice of a NaN
 	}
-	return r, flags
+	return r, flags | f
 }

@@ -2,7 +2,7 @@ package native
 
 import (
 	"fmt"
-	"runtime"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/cpu"
@@ -14,31 +14,56 @@ const Available = true
 // Code is the address of an instruction followed by RET.
 type Code uintptr
 
-// arena is one mapping that holds all assembled code, for the life of the
-// process. Go's runtime tolerates foreign code in it: an unknown program
-// counter is never a point to preempt at, and a fault there is attributed to
-// the caller on the stack.
-var arena, used = func() ([]byte, int) {
-	mem, err := syscall.Mmap(-1, 0, 1<<20,
+const (
+	arenaSize = 4 << 20
+	codeAlign = 32
+	ret       = 0xc3
+)
+
+// The arena holds all assembled code, for the life of the process. Go's
+// runtime tolerates foreign code: an unknown program counter is never a point
+// to preempt at.
+var (
+	arena      []byte
+	arenaStart uintptr // for the signal handler
+	used       int
+	start      sync.Once
+)
+
+// Assemble makes an instruction executable.
+func Assemble(instruction []byte) Code {
+	start.Do(func() {
+		mapArena()
+		catchSIGFPE()
+	})
+	at := used
+	copy(arena[at:], instruction)
+	arena[at+len(instruction)] = ret
+	used = (at + len(instruction) + codeAlign) &^ (codeAlign - 1)
+	return Code(arenaStart) + Code(at)
+}
+
+func mapArena() {
+	var err error
+	arena, err = syscall.Mmap(-1, 0, arenaSize,
 		syscall.PROT_READ|syscall.PROT_WRITE|syscall.PROT_EXEC,
 		syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
 		panic(fmt.Sprintf("native: no executable memory: %v", err))
 	}
-	return mem, 0
-}()
-
-const ret = 0xc3
-
-// Assemble makes an instruction executable.
-func Assemble(instruction []byte) Code {
-	const align = 32
-	at := used
-	copy(arena[at:], instruction)
-	arena[at+len(instruction)] = ret
-	used = (at + len(instruction) + align) &^ (align - 1)
-	return Code(address(arena[at:]))
+	arenaStart = address(arena)
 }
+
+// Run executes the instruction on s.
+func (c Code) Run(s *State) {
+	masks := s.MXCSR
+	call(c, s)
+	if s.Faulted != 0 {
+		s.MXCSR = s.MXCSR&^maskBits | masks&maskBits // the handler had masked all
+	}
+}
+
+const maskBits = 0x1f80
 
 // call loads the registers from s, calls code and stores them back. It always
 // leaves the default MXCSR.
@@ -48,37 +73,6 @@ func call(code Code, s *State)
 
 // address of the first byte.
 func address(b []byte) uintptr
-
-// restoreMXCSR stores MXCSR to old and loads the default.
-//
-//go:noescape
-func restoreMXCSR(old *uint32)
-
-// Run executes the instruction on s. All exceptions must be masked.
-func (c Code) Run(s *State) {
-	if s.MXCSR&0x1f80 != 0x1f80 {
-		panic("native: Run with unmasked exceptions")
-	}
-	call(c, s)
-}
-
-// RunUnmasked executes the instruction on s, with whatever masks. If it raises
-// an exception, s keeps its registers, and its MXCSR is the one the exception
-// left.
-func (c Code) RunUnmasked(s *State) (faulted bool) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer func() {
-		// The signal becomes a panic whose stack runs with the guest's MXCSR.
-		var left uint32
-		restoreMXCSR(&left)
-		if faulted = recover() != nil; faulted {
-			s.MXCSR = left
-		}
-	}()
-	call(c, s)
-	return false
-}
 
 // Supports reports whether the processor has an instruction set extension.
 func Supports(feature string) bool {

@@ -14,8 +14,5 @@ func Assemble(instruction []byte) Code { panic("native: not on linux/amd64") }
 // Run panics: there is no processor to run on.
 func (c Code) Run(s *State) { panic("native: not on linux/amd64") }
 
-// RunUnmasked panics: there is no processor to run on.
-func (c Code) RunUnmasked(s *State) (faulted bool) { panic("native: not on linux/amd64") }
-
 // Supports reports nothing: there is no processor to ask.
 func Supports(feature string) bool { return false }
