@@ -71,6 +71,8 @@ type Golden struct {
 	// always there; the others as far as the lab records them.
 	Modes  map[inject.Mode]*inject.Timeline
 	Layout Layout
+	// TLBEntries is the number of entries a fault can be in.
+	TLBEntries int
 	// Digest is the machine's at the end. It depends on images, command
 	// lines and the machine's own behaviour, and so ties results to them.
 	Digest string

@@ -72,8 +72,8 @@ func (b Bits) Mask() uint64 {
 	return m
 }
 
-// and keeps the bits that are also in c; an empty c keeps them all.
-func (b Bits) and(c Bits) Bits {
+// And keeps the bits that are also in c; an empty c keeps them all.
+func (b Bits) And(c Bits) Bits {
 	if len(c) == 0 {
 		return b
 	}

@@ -128,7 +128,7 @@ func (f Fault) check() error {
 		return fmt.Errorf("the period of an intermittent fault is at least 1")
 	}
 	if storage := f.Target.storage(); storage != nil {
-		if held := f.Bits.and(storage); len(held) != len(f.Bits) {
+		if held := f.Bits.And(storage); len(held) != len(f.Bits) {
 			return fmt.Errorf("%s has no storage for bit %s", f.Target, f.Bits.without(held))
 		}
 	}
@@ -142,17 +142,18 @@ func (t Target) storage() Bits {
 	case RegisterClass:
 		return t.Register.Storage()
 	case VMCSClass:
-		return firstBits(t.Field.Width())
+		return FirstBits(t.Field.Width())
 	case TLBClass:
-		return firstBits(t.TLBField.Bits())
+		return FirstBits(t.TLBField.Bits())
 	case InstructionClass:
-		return firstBits(InstructionBits)
+		return FirstBits(InstructionBits)
 	default:
 		return nil
 	}
 }
 
-func firstBits(n int) Bits {
+// FirstBits are the n lowest bits.
+func FirstBits(n int) Bits {
 	b := make(Bits, n)
 	for i := range b {
 		b[i] = uint16(i)

@@ -162,7 +162,7 @@ func (l *Location) mask(t Target, b uint16, width int, r *Stream) (Target, Bits)
 		pool = nil
 		for i := range last - first + 1 {
 			for bit := range uint16(8) {
-				if len(l.Bits) == 0 || len((Bits{bit}).and(l.Bits)) > 0 {
+				if len(l.Bits) == 0 || len((Bits{bit}).And(l.Bits)) > 0 {
 					pool = append(pool, bit+uint16(8*i))
 				}
 			}

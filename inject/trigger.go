@@ -81,19 +81,28 @@ func (m Mode) String() string {
 
 // ParseMode reads what String prints.
 func ParseMode(s string) (Mode, error) {
+	if !strings.HasPrefix(s, "vm ") {
+		kind, err := parseModeKind(s)
+		return Mode{Kind: kind}, err
+	}
 	w := newWords("mode", s)
 	m := w.mode()
 	return m, w.finish()
 }
 
-func (w *words) mode() (m Mode) {
-	m.Kind = parseWord(w, func(s string) (ModeKind, error) {
-		i, err := modeNames.parse("mode", s)
-		return ModeKind(i), err
-	})
-	if m.Kind == OneVM {
-		m.VM = w.small()
+func parseModeKind(s string) (ModeKind, error) {
+	i, err := modeNames.parse("mode", s)
+	if err == nil && ModeKind(i) == OneVM {
+		err = fmt.Errorf("which vm? write \"vm 0\"")
 	}
+	return ModeKind(i), err
+}
+
+func (w *words) mode() (m Mode) {
+	if w.accept(modeNames.of(int(OneVM))) {
+		return Mode{Kind: OneVM, VM: w.small()}
+	}
+	m.Kind = parseWord(w, parseModeKind)
 	return m
 }
 

@@ -2,7 +2,7 @@ package inject
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 
 	"github.com/flipvisor/flipvisor/internal/nearest"
 )
@@ -80,7 +80,7 @@ func VMCSFields() []VMCSField {
 	for f := range vmcsFields {
 		fields = append(fields, f)
 	}
-	sort.Slice(fields, func(i, j int) bool { return fields[i] < fields[j] })
+	slices.Sort(fields)
 	return fields
 }
 
@@ -105,4 +105,24 @@ func ParseVMCSField(s string) (VMCSField, error) {
 		known = append(known, f.String())
 	}
 	return 0, nearest.Unknown("VMCS field", s, known)
+}
+
+// vmcsTypes are the kinds of field, as bits 11:10 of the encoding say.
+var vmcsTypes = names{"control", "read_only", "guest", "host"}
+
+// ParseVMCSFields reads the name of one field, of one kind of field
+// (control, guest, host, read_only), or all.
+func ParseVMCSFields(s string) ([]VMCSField, error) {
+	kind := slices.Index(vmcsTypes, s)
+	if kind < 0 && s != "all" {
+		f, err := ParseVMCSField(s)
+		return []VMCSField{f}, err
+	}
+	var set []VMCSField
+	for _, f := range VMCSFields() {
+		if s == "all" || int(f>>10&3) == kind {
+			set = append(set, f)
+		}
+	}
+	return set, nil
 }

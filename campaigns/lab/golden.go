@@ -181,6 +181,7 @@ func (r *record) golden(s *shared) (*campaigns.Golden, error) {
 		Modes:        map[inject.Mode]*inject.Timeline{inject.Root: &r.root},
 		Digest:       s.digest.String(),
 		Transitions:  r.seen.profile,
+		TLBEntries:   r.m.MMU.TLBEntries(),
 	}
 	for vm, t := range r.vms {
 		g.Modes[inject.Mode{Kind: inject.OneVM, VM: vm}] = t

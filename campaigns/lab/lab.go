@@ -12,7 +12,6 @@ import (
 	"github.com/flipvisor/flipvisor/hv"
 	"github.com/flipvisor/flipvisor/inject"
 	"github.com/flipvisor/flipvisor/machine"
-	"github.com/flipvisor/flipvisor/mmu"
 )
 
 // Lab is a setup with its golden run, and two machines to experiment on.
@@ -99,16 +98,10 @@ func (l *Lab) newMachineFor(slot **machine.Machine) (*machine.Machine, error) {
 func (l *Lab) newMachine() (*machine.Machine, error) {
 	s := &l.setup
 	cfg := machine.Config{Memory: uint64(s.Machine.Memory)}
-	if s.Machine.CPU.Counters == 0 {
+	if s.Machine.Counters == 0 {
 		model := cpu.DefaultModel()
 		model.Features &^= cpu.FeaturePMU
 		cfg.Model = &model
-	}
-	if c := &s.Machine.Cache; s.SimulateCache {
-		shape := func(k campaigns.CacheShape) mmu.LevelConfig {
-			return mmu.LevelConfig{Size: int(k.Size), Ways: k.Ways, Protection: protections[c.Protection]}
-		}
-		cfg.Cache = &mmu.CacheConfig{mmu.L1I: shape(c.L1I), mmu.L1D: shape(c.L1D), mmu.L2: shape(c.L2)}
 	}
 	m, err := machine.New(cfg)
 	if err != nil {
@@ -131,10 +124,6 @@ func (l *Lab) newMachine() (*machine.Machine, error) {
 	return m, nil
 }
 
-var protections = map[campaigns.Protection]mmu.Protection{
-	campaigns.Unprotected: mmu.Unprotected, campaigns.Parity: mmu.Parity, campaigns.ECC: mmu.SECDED,
-}
-
 // commandLine is the hypervisor's.
 func (l *Lab) commandLine() string {
 	h := &l.setup.Hypervisor
@@ -148,6 +137,9 @@ func (l *Lab) commandLine() string {
 	words := []string{"hypervisor", "detect=" + strings.Join(detectors, ","), "policy=" + string(h.Policy)}
 	if l.setup.Profile {
 		words = append(words, "profile")
+	}
+	if h.Quantum != 0 {
+		words = append(words, fmt.Sprintf("quantum=%d", h.Quantum))
 	}
 	if h.Options != "" {
 		words = append(words, h.Options)
@@ -164,6 +156,9 @@ func vmArgs(vm *campaigns.VM) string {
 	}
 	if vm.Weight != 0 {
 		words = append(words, fmt.Sprintf("weight=%d", vm.Weight))
+	}
+	if vm.Disk != 0 {
+		words = append(words, fmt.Sprintf("disk=%d", vm.Disk>>10))
 	}
 	words = append(words, "--")
 	if vm.Workload != "" {

@@ -95,7 +95,7 @@ func (x *experiment) findDivergence(from, to uint64) error {
 		return err
 	}
 	again.m = m
-	if _, err := l.bring(m, x.at, again.point); err != nil {
+	if _, err := l.bringWith(m, x.at, again.point, x.f.Target.Class); err != nil {
 		return err
 	}
 	m.Console, m.Report = nil, nil

@@ -8,6 +8,7 @@ import (
 	"github.com/flipvisor/flipvisor/cpu"
 	"github.com/flipvisor/flipvisor/inject"
 	"github.com/flipvisor/flipvisor/machine"
+	"github.com/flipvisor/flipvisor/mmu"
 )
 
 // companion is how many instructions after the flip the golden machine goes
@@ -87,7 +88,7 @@ func (x *experiment) start() (err error) {
 	if x.m, err = l.newMachineFor(&l.faulty); err != nil {
 		return err
 	}
-	if x.seen, err = l.bring(x.m, x.at, x.point); err != nil {
+	if x.seen, err = l.bringWith(x.m, x.at, x.point, x.f.Target.Class); err != nil {
 		return err
 	}
 	x.seen.attach(x.m, x.point)
@@ -96,12 +97,48 @@ func (x *experiment) start() (err error) {
 	return nil
 }
 
+// warming is how many instructions fill the caches before a fault in them.
+const warming = 1_000_000
+
+// bringWith is bring to a fault of a class. For one in the caches, these are
+// simulated from some way before it, empty at first: whoever wants to know
+// what a flipped line does need not pay for caches in the whole run.
+func (l *Lab) bringWith(m *machine.Machine, at uint64, point func() inject.Point, c inject.Class) (observer, error) {
+	if c != inject.CacheClass {
+		return l.bring(m, at, point)
+	}
+	seen, err := l.bring(m, at-min(at, warming), point)
+	if err != nil {
+		return seen, err
+	}
+	cache, err := mmu.NewCache(l.setup.Machine.Cache)
+	if err != nil {
+		return seen, err
+	}
+	cache.MachineCheck = m.CPU.MachineCheck
+	m.MMU.SetCache(cache)
+	m.CPU.Settle()
+	seen.attach(m, point)
+	m.Run(at)
+	return seen.at(), nil
+}
+
+// coolDown takes the caches away once no line differs from what memory would
+// have given.
+func coolDown(m *machine.Machine) {
+	if c := m.MMU.Cache(); c != nil && !c.Flawed() {
+		m.MMU.SetCache(nil)
+		m.CPU.Settle()
+	}
+}
+
 // bring restores a machine to a count of the golden run. What it sends on
 // the way goes to the observer it returns.
 func (l *Lab) bring(m *machine.Machine, at uint64, point func() inject.Point) (observer, error) {
 	ladder := l.shared.ladder
 	i := sort.Search(len(ladder), func(i int) bool { return ladder[i].snap.Count > at }) - 1
 	m.CPU.SetHooks(cpu.Hooks{})
+	m.MMU.SetCache(nil)
 	if err := m.Restore(ladder[i].snap); err != nil {
 		return observer{}, err
 	}
@@ -154,6 +191,7 @@ func (x *experiment) follow() error {
 		if stop.Reason != machine.AtCount || next >= len(ladder) {
 			continue
 		}
+		coolDown(x.m)
 		if x.m.Equal(ladder[next].snap) {
 			r.Outcome = inject.Masked
 			x.finish(ladder[next].snap.Count)

@@ -46,20 +46,34 @@ func letterDistance(a, b string) int {
 	return sum
 }
 
-// Error says that name is not one of the candidates, with a suggestion if
-// there is one: unknown register "rbq"; did you mean "rbp"?
+// Error says that name is not one of the candidates. It suggests one if one
+// is close, or lists them if they are few:
+//
+//	unknown register "rbq"; did you mean "rbp"?
+//	unknown policy "go on"; it is one of continue, stop
 type Error struct {
-	Kind, Name, Suggestion string
+	Kind, Name string
+	Hint       string // may be empty
 }
+
+// few is how many candidates a message may list.
+const few = 8
 
 // Unknown makes the error for a name of the given kind.
 func Unknown(kind, name string, candidates []string) *Error {
-	return &Error{Kind: kind, Name: name, Suggestion: To(name, candidates)}
+	e := &Error{Kind: kind, Name: name}
+	switch near := To(name, candidates); {
+	case near != "":
+		e.Hint = fmt.Sprintf("did you mean %q?", near)
+	case len(candidates) > 0 && len(candidates) <= few:
+		e.Hint = "it is one of " + strings.Join(candidates, ", ")
+	}
+	return e
 }
 
 func (e *Error) Error() string {
-	if e.Suggestion == "" {
+	if e.Hint == "" {
 		return fmt.Sprintf("unknown %s %q", e.Kind, e.Name)
 	}
-	return fmt.Sprintf("unknown %s %q; did you mean %q?", e.Kind, e.Name, e.Suggestion)
+	return fmt.Sprintf("unknown %s %q; %s", e.Kind, e.Name, e.Hint)
 }

@@ -24,12 +24,20 @@ func TestTo(t *testing.T) {
 }
 
 func TestErrorReads(t *testing.T) {
-	got := Unknown("register", "rpi", []string{"rax", "rip"}).Error()
-	if want := `unknown register "rpi"; did you mean "rip"?`; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	long := []string{"rax", "rip", "a1", "a2", "a3", "a4", "a5", "a6", "a7"}
+	tests := []struct {
+		name  string
+		known []string
+		want  string
+	}{
+		{"rpi", long, `unknown register "rpi"; did you mean "rip"?`},
+		{"speed", long, `unknown register "speed"`},
+		{"speed", long[:2], `unknown register "speed"; it is one of rax, rip`},
+		{"speed", nil, `unknown register "speed"`},
 	}
-	got = Unknown("register", "speed", []string{"rax", "rip"}).Error()
-	if want := `unknown register "speed"`; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	for _, tt := range tests {
+		if got := Unknown("register", tt.name, tt.known).Error(); got != tt.want {
+			t.Errorf("got %s, want %s", got, tt.want)
+		}
 	}
 }

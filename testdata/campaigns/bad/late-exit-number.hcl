@@ -1,0 +1,16 @@
+campaign "c" {
+}
+hypervisor {
+  detectors = ["runtime"]
+}
+vm "a" {
+  workload = "bzip2"
+}
+fault "f" {
+  target "register" {
+    names = ["rax"]
+  }
+  trigger "exit" {
+    number = "1-1000000"
+  }
+}

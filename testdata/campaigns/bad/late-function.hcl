@@ -1,0 +1,16 @@
+campaign "c" {
+}
+hypervisor {
+  detectors = ["runtime"]
+}
+vm "a" {
+  workload = "bzip2"
+}
+fault "f" {
+  target "register" {
+    names = ["rax"]
+  }
+  trigger "symbol" {
+    name = "vmexit_dispach+0x10"
+  }
+}

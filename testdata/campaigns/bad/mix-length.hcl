@@ -1,0 +1,20 @@
+campaign "c" {
+}
+hypervisor {
+  detectors = ["runtime"]
+}
+vm "a" {
+  workload = "bzip2"
+}
+fault "f" {
+  target "register" {
+    names = ["rax"]
+  }
+  trigger "uniform" {
+  }
+}
+train {
+  mix {
+    workloads = ["mcf", "bzip2"]
+  }
+}

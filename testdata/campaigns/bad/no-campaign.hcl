@@ -1,0 +1,13 @@
+hypervisor {
+  detectors = ["runtime"]
+}
+vm "a" {
+  workload = "bzip2"
+}
+fault "f" {
+  target "register" {
+    names = ["rax"]
+  }
+  trigger "uniform" {
+  }
+}

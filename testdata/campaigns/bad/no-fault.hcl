@@ -1,0 +1,8 @@
+campaign "c" {
+}
+hypervisor {
+  detectors = ["runtime"]
+}
+vm "a" {
+  workload = "bzip2"
+}

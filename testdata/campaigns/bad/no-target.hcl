@@ -1,0 +1,12 @@
+campaign "c" {
+}
+hypervisor {
+  detectors = ["runtime"]
+}
+vm "a" {
+  workload = "bzip2"
+}
+fault "f" {
+  trigger "uniform" {
+  }
+}

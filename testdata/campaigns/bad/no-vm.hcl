@@ -1,0 +1,12 @@
+campaign "c" {
+}
+hypervisor {
+  detectors = ["runtime"]
+}
+fault "f" {
+  target "register" {
+    names = ["rax"]
+  }
+  trigger "uniform" {
+  }
+}

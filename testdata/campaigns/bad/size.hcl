@@ -1,0 +1,18 @@
+campaign "c" {
+}
+machine {
+  memory = "64MB"
+}
+hypervisor {
+  detectors = ["runtime"]
+}
+vm "a" {
+  workload = "bzip2"
+}
+fault "f" {
+  target "register" {
+    names = ["rax"]
+  }
+  trigger "uniform" {
+  }
+}

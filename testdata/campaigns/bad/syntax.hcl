@@ -1,0 +1,5 @@
+campaign "c" {
+}
+vm "a" {
+  workload = 
+}

@@ -1,0 +1,14 @@
+campaign "c" {
+}
+hypervisor {
+  detectors = ["runtime"]
+}
+vm "a" {
+  workload = "bzip2"
+}
+fault "f" {
+  target "nothing" {
+  }
+  trigger "uniform" {
+  }
+}
