@@ -52,7 +52,6 @@ static _Noreturn void finish(uint64_t digest)
 static _Noreturn void workload_failed(uint64_t line)
 {
 	kprint("workload died: line %lu\n", line);
-	report(REPORT_PANIC, line);
 	shutdown(EXIT_WORKLOAD_DIED);
 }
 

@@ -1,7 +1,8 @@
 /*
  * Everything that interrupts: device interrupts, page faults that are part
- * of normal life, and faults that end it. A fault in ring 3 ends the
- * workload, a fault in ring 0 the kernel; the exit codes differ.
+ * of normal life, and faults that end it. After a fault in ring 3 the kernel
+ * is well and shuts down in order, with a code that says so; a fault in ring
+ * 0 is a panic, and reported as one.
  */
 #include "kernel.h"
 
@@ -32,8 +33,10 @@ static _Noreturn void fatal_exception(const struct trap_frame *f)
 	kprint("\n%s: %s, error %lx\n", from_user ? "workload died" : "kernel panic",
 	       name ? name : "reserved", f->error);
 	print_registers(f);
+	if (from_user)
+		shutdown(EXIT_WORKLOAD_DIED);
 	report(REPORT_PANIC, f->vector);
-	shutdown(from_user ? EXIT_WORKLOAD_DIED : EXIT_KERNEL_PANIC);
+	shutdown(EXIT_KERNEL_PANIC);
 }
 
 _Noreturn void panic_at(const char *file, int line, const char *what)

@@ -14,7 +14,7 @@
 #define ELEMENTS (SIDE * SIDE)
 #define WIRES    3 /* that each element begins */
 #define PINS     10 /* most wires at one element */
-#define MOVES    360 /* at each temperature */
+#define MOVES    216 /* at each temperature */
 #define STEPS    20
 
 struct placement {
