@@ -137,19 +137,55 @@ func (f *format) comi(a, b uint64, strict bool, c Control) (eflags uint32, flags
 // minimum: the second operand comes back, NaN or not, when the two are zeros or
 // either is a NaN, and every NaN is invalid.
 func Min32(a, b uint32, c Control) (uint32, Flags) {
+	if !denormal32(a) && !denormal32(b) {
+		switch x, y := math.Float32frombits(a), math.Float32frombits(b); {
+		case x < y:
+			return a, 0
+		case x >= y:
+			return b, 0
+		}
+	}
 	return narrow(single.pick(uint64(a), uint64(b), less, c))
 }
 
 // Max32 is MAXSS: a > b ? a : b.
 func Max32(a, b uint32, c Control) (uint32, Flags) {
+	if !denormal32(a) && !denormal32(b) {
+		switch x, y := math.Float32frombits(a), math.Float32frombits(b); {
+		case x > y:
+			return a, 0
+		case x <= y:
+			return b, 0
+		}
+	}
 	return narrow(single.pick(uint64(a), uint64(b), greater, c))
 }
 
 // Min64 is MINSD.
-func Min64(a, b uint64, c Control) (uint64, Flags) { return double.pick(a, b, less, c) }
+func Min64(a, b uint64, c Control) (uint64, Flags) {
+	if !denormal64(a) && !denormal64(b) {
+		switch x, y := math.Float64frombits(a), math.Float64frombits(b); {
+		case x < y:
+			return a, 0
+		case x >= y:
+			return b, 0
+		}
+	}
+	return double.pick(a, b, less, c)
+}
 
 // Max64 is MAXSD.
-func Max64(a, b uint64, c Control) (uint64, Flags) { return double.pick(a, b, greater, c) }
+func Max64(a, b uint64, c Control) (uint64, Flags) {
+	if !denormal64(a) && !denormal64(b) {
+		switch x, y := math.Float64frombits(a), math.Float64frombits(b); {
+		case x > y:
+			return a, 0
+		case x <= y:
+			return b, 0
+		}
+	}
+	return double.pick(a, b, greater, c)
+}
 
 // pick returns a if it stands in the wanted relation to b, else b.
 func (f *format) pick(a, b uint64, want relation, c Control) (uint64, Flags) {

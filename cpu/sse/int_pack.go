@@ -2,27 +2,32 @@ package sse
 
 // Packing with saturation, interleaving, widening.
 
-func saturate8(v int16) uint8   { return uint8(min(max(v, -128), 127)) }
-func saturateU8(v int16) uint8  { return uint8(min(max(v, 0), 255)) }
-func saturate16(v int32) uint16 { return uint16(min(max(v, -32768), 32767)) }
-
+func saturate16(v int32) uint16  { return uint16(min(max(v, -32768), 32767)) }
 func saturateU16(v int32) uint16 { return uint16(min(max(v, 0), 65535)) }
 
 // PACKSSWB narrows signed words to signed bytes: d below, s above.
 func PACKSSWB(d, s X) X { return X{PACKSSWB64(d.Lo, d.Hi), PACKSSWB64(s.Lo, s.Hi)} }
 
 // PACKSSWB64 is the MMX form of PACKSSWB.
-func PACKSSWB64(d, s uint64) uint64 { return packWords(d, saturate8) | packWords(s, saturate8)<<32 }
+func PACKSSWB64(d, s uint64) uint64 {
+	// The signed range is the unsigned one, shifted by 128.
+	const shift = 128 * ones16
+	return PACKUSWB64(PADDSW64(d, shift), PADDSW64(s, shift)) ^ top8
+}
 
 // PACKUSWB narrows signed words to unsigned bytes.
 func PACKUSWB(d, s X) X { return X{PACKUSWB64(d.Lo, d.Hi), PACKUSWB64(s.Lo, s.Hi)} }
 
 // PACKUSWB64 is the MMX form of PACKUSWB.
-func PACKUSWB64(d, s uint64) uint64 { return packWords(d, saturateU8) | packWords(s, saturateU8)<<32 }
+func PACKUSWB64(d, s uint64) uint64 { return narrowWords(d) | narrowWords(s)<<32 }
 
-func packWords(a uint64, narrow func(int16) uint8) uint64 {
-	return uint64(narrow(int16(a))) | uint64(narrow(int16(a>>16)))<<8 |
-		uint64(narrow(int16(a>>32)))<<16 | uint64(narrow(int16(a>>48)))<<24
+// narrowWords saturates four words to unsigned bytes.
+func narrowWords(a uint64) uint64 {
+	negative := a & top16
+	large := (a&^top16 + 0x7f00*ones16) & top16 // more than 255
+	a = (a | fill16(large)) &^ fill16(negative) & 0x00ff00ff00ff00ff
+	a = (a | a>>8) & 0x0000ffff0000ffff
+	return (a | a>>16) & 0xffffffff
 }
 
 // PACKSSDW narrows signed doublewords to signed words.
