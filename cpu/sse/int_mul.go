@@ -1,7 +1,5 @@
 package sse
 
-import "math/bits"
-
 // Multiplication of integers.
 
 // PMULLW keeps the low halves of the products of words.
@@ -119,6 +117,3 @@ func MPSADBW(d, s X, imm uint8) X {
 	}
 	return X{join16(sums[0], sums[1], sums[2], sums[3]), join16(sums[4], sums[5], sums[6], sums[7])}
 }
-
-// POPCNT counts bits; the handler sets the flags.
-func POPCNT(a uint64) uint64 { return uint64(bits.OnesCount64(a)) }

@@ -3,15 +3,7 @@ package sse
 // X is the contents of an XMM register or of 128 bits of memory.
 type X struct{ Lo, Hi uint64 }
 
-// The elements of an X, numbered from the least significant.
-
-func (x X) lane32(i int) uint32 {
-	if i >= 2 {
-		return uint32(x.Hi >> (32 * (i - 2)))
-	}
-	return uint32(x.Lo >> (32 * i))
-}
-
+// fromLanes32 joins the elements, the least significant first.
 func fromLanes32(a, b, c, d uint32) X {
 	return X{uint64(a) | uint64(b)<<32, uint64(c) | uint64(d)<<32}
 }

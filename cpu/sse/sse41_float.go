@@ -76,7 +76,7 @@ func DotPS(d, s X, imm uint8, c Control) (X, Flags) {
 	for i := range p {
 		if imm>>(4+i)&1 != 0 {
 			var f Flags
-			p[i], f = Mul32(d.lane32(i), s.lane32(i), c)
+			p[i], f = Mul32(d.dword(uint(i)), s.dword(uint(i)), c)
 			flags |= f
 		}
 	}
