@@ -13,10 +13,16 @@ type Ports interface {
 	Out(port uint16, size int, v uint32)
 }
 
-// InterruptController is the processor's local APIC as the core sees it.
+// InterruptController is the processor's local APIC as the core sees it,
+// together with the external controller whose requests (ExtINT) the APIC
+// passes on.
 type InterruptController interface {
-	Pending() (vector uint8, ok bool) // highest deliverable interrupt
-	Ack() uint8                       // moves it into service
+	// Pending gives the interrupt that would be delivered now. The vector of
+	// an ExtINT request, which comes before all others, is not known before
+	// Ack.
+	Pending() (vector uint8, ok bool)
+	Ack() uint8 // acknowledges it and gives its vector
+	InitReset() // an INIT signal was accepted
 	GetCR8() uint8
 	SetCR8(uint8)
 	APICBase() uint64

@@ -112,6 +112,9 @@ func (c *CPU) init() {
 	c.FPU, c.X, c.MXCSR = keep.FPU, keep.X, keep.MXCSR
 	c.MSR.TSCOffset, c.MSR.TSCAdjust = keep.MSR.TSCOffset, keep.MSR.TSCAdjust
 	c.MSR.FeatureControl = keep.MSR.FeatureControl
+	if c.APIC != nil {
+		c.APIC.InitReset()
+	}
 }
 
 // SetHooks replaces the observers.

@@ -30,6 +30,10 @@ type hpetTimer struct {
 // HPETBase is where a PC's HPET is.
 const HPETBase = 0xfed00000
 
+// HPETCapabilities are the low half of its capabilities register: by Intel,
+// legacy replacement, 64 bits, three timers.
+const HPETCapabilities = 0x8086<<16 | 1<<15 | 1<<13 | 2<<8 | 1
+
 // HPETConfig says what an HPET is connected to.
 type HPETConfig struct {
 	Clock  Clock
@@ -217,7 +221,7 @@ func (h *HPET) ReadPhysical(off uint64, size int) uint64 {
 func (h *HPET) register(off, k uint64) uint64 {
 	switch off {
 	case 0x000: // capabilities: three timers, 64 bits, legacy replacement
-		return hpetPeriod<<32 | 0x8086<<16 | 1<<15 | 1<<13 | 2<<8 | 1
+		return hpetPeriod<<32 | HPETCapabilities
 	case 0x010:
 		return h.config
 	case 0x020:

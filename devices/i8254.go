@@ -45,6 +45,14 @@ func NewPIT(cfg PITConfig) *PIT {
 	return p
 }
 
+// Firmware leaves counter 0 as a PC's firmware does, ticking 18.2 times a
+// second.
+func (p *PIT) Firmware() {
+	p.Out(0x43, 1, 0x34)
+	p.Out(0x40, 1, 0)
+	p.Out(0x40, 1, 0)
+}
+
 // Deadline implements Timed.
 func (p *PIT) Deadline() uint64 { return p.next }
 

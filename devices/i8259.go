@@ -84,6 +84,27 @@ func (p *PIC) Ack() uint8 {
 	return p.master.base | n
 }
 
+// Masked says whether an input is masked on its way to the processor.
+func (p *PIC) Masked(irq int) bool {
+	if irq >= 8 {
+		return p.slave.imr>>(irq&7)&1 != 0 || p.master.imr>>cascade&1 != 0
+	}
+	return p.master.imr>>irq&1 != 0
+}
+
+// Firmware leaves the pair as a PC's firmware does: interrupts 0 to 7 at
+// vector 8, 8 to 15 at 0x70, all masked but those for which mask and the
+// slave's have a 0.
+func (p *PIC) Firmware(master, slave uint8) {
+	p.master.firmware(0x08, 1<<cascade, master)
+	p.slave.firmware(0x70, cascade, slave)
+	p.update()
+}
+
+func (c *i8259) firmware(base, icw3, imr uint8) {
+	c.icw1, c.base, c.icw3, c.icw4, c.imr = icw1|icw1Needs4, base, icw3, 1, imr
+}
+
 func (p *PIC) cascaded() bool {
 	return p.master.icw1&icw1Single == 0 && p.master.icw3&p.master.cascades != 0
 }

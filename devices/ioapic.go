@@ -120,6 +120,12 @@ func (a *IOAPIC) send(n int) {
 	})
 }
 
+// Masked says whether a pin is masked.
+func (a *IOAPIC) Masked(pin int) bool { return a.table[pin]&rteMasked != 0 }
+
+// SendsNMI says whether a pin's interrupt is an NMI.
+func (a *IOAPIC) SendsNMI(pin int) bool { return Delivery(a.table[pin]>>8&7) == NMI }
+
 // EOI implements EOIListener: pins in service with that vector may send
 // again, and do if still asserted.
 func (a *IOAPIC) EOI(vector uint8) {

@@ -244,3 +244,14 @@ func (a *LAPIC) AckExtINT() {
 	a.extMessage = false
 	a.updateExtINT()
 }
+
+// ExtINTPending says whether the external controller's request reaches the
+// processor.
+func (a *LAPIC) ExtINTPending() bool { return a.extOut }
+
+// PassesExtINT says whether LINT0 would let a request of the external
+// controller through.
+func (a *LAPIC) PassesExtINT() bool {
+	e := a.lvt[lvtLINT0]
+	return !a.enabled() || e&lvtMasked == 0 && Delivery(e>>8&7) == ExtINT
+}

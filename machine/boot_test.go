@@ -10,17 +10,21 @@ func TestBootMiniOS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []byte
-	m, err := New(Config{Memory: 32 << 20, Console: func(b byte) { out = append(out, b) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.LoadMultiboot(image, "workload=seqread", nil); err != nil {
-		t.Fatal(err)
-	}
-	stop := m.Run(50_000_000)
-	t.Logf("%v at %d, rip %#x\n%s", stop, m.Count(), m.CPU.RIP, out)
-	if stop.Reason != Exited {
-		t.Errorf("stopped: %v", stop)
+	for _, workload := range []string{"seqread", "seqwrite", "bzip2", "mcf", "freqmine", "canneal", "x264", "postmark"} {
+		t.Run(workload, func(t *testing.T) {
+			var out []byte
+			m, err := New(Config{Memory: 32 << 20, Console: func(b byte) { out = append(out, b) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.LoadMultiboot(image, "workload="+workload, nil); err != nil {
+				t.Fatal(err)
+			}
+			stop := m.Run(100_000_000)
+			t.Logf("%v at %d, rip %#x\n%s", stop, m.Count(), m.CPU.RIP, out)
+			if stop.Reason != Exited {
+				t.Errorf("stopped: %v", stop)
+			}
+		})
 	}
 }

@@ -15,15 +15,20 @@ type Input struct {
 type InputKind uint8
 
 const (
-	ConsoleInput InputKind = iota // bytes received by COM1
+	ConsoleInput  InputKind = iota // bytes received by COM1
+	KeyboardInput                  // bytes from the keyboard, of scan code set 1
 )
 
-func (k InputKind) String() string { return [...]string{"console"}[k] }
+var inputKinds = [...]string{ConsoleInput: "console", KeyboardInput: "keyboard"}
+
+func (k InputKind) String() string { return inputKinds[k] }
 
 // ParseInputKind reads what String prints.
 func ParseInputKind(s string) (InputKind, error) {
-	if s == "console" {
-		return ConsoleInput, nil
+	for k, name := range inputKinds {
+		if s == name {
+			return InputKind(k), nil
+		}
 	}
 	return 0, fmt.Errorf("unknown input %q", s)
 }
@@ -40,6 +45,10 @@ func (m *Machine) apply(in Input) {
 	case ConsoleInput:
 		for _, b := range in.Data {
 			m.UART.Receive(b)
+		}
+	case KeyboardInput:
+		for _, b := range in.Data {
+			m.Keyboard.Key(b)
 		}
 	}
 }

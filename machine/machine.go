@@ -18,6 +18,10 @@ type Config struct {
 	Model  *cpu.Model       // nil: cpu.DefaultModel
 	Cache  *mmu.CacheConfig // nil: no cache is simulated
 
+	// Date is the time of the clock at count 0, in seconds since 1970; 0
+	// means DefaultDate.
+	Date int64
+
 	// Console receives what the machine sends to COM1.
 	Console func(b byte)
 
@@ -37,13 +41,21 @@ const (
 
 // Machine is a computer. One goroutine at a time may use it.
 type Machine struct {
-	CPU   *cpu.CPU
-	MMU   *mmu.MMU
-	Mem   *mmu.Memory
-	Ports *devices.Ports
-	LAPIC *devices.LAPIC
-	UART  *devices.UART
-	Probe *devices.Probe
+	CPU *cpu.CPU
+	MMU *mmu.MMU
+	Mem *mmu.Memory
+
+	// The devices that have an outside: see board.go.
+	Ports    *devices.Ports
+	LAPIC    *devices.LAPIC
+	IOAPIC   *devices.IOAPIC
+	PIC      *devices.PIC
+	PIT      *devices.PIT
+	HPET     *devices.HPET
+	RTC      *devices.RTC
+	UART     *devices.UART
+	Keyboard *devices.Keyboard
+	Probe    *devices.Probe
 
 	Console func(b byte)
 	Report  func(devices.Report)
@@ -51,8 +63,9 @@ type Machine struct {
 	timed []devices.Timed
 	parts []namedPart
 
-	exited   bool
-	exitCode uint32
+	ended Reason // AtCount while the machine runs
+	code  uint32 // written to the exit port
+	reset ResetSource
 
 	inputs []Input // still to be applied, in order
 	log    []Input // applied so far
@@ -64,45 +77,7 @@ type namedPart struct {
 	part state.Part
 }
 
-// Reason says why Run returned.
-type Reason uint8
-
-const (
-	AtCount  Reason = iota // the count asked for was reached
-	Exited                 // the exit port was written
-	Idle                   // halted for ever: nothing can wake the processor
-	Shutdown               // triple fault
-	Failed                 // the emulator cannot go on
-)
-
-func (r Reason) String() string {
-	return [...]string{"count reached", "exit port written", "halted with nothing to wake it", "triple fault", "failed"}[r]
-}
-
-// Stop is how a run ended.
-type Stop struct {
-	Reason Reason
-	Code   uint32 // written to the exit port
-	Err    error  // of Failed
-}
-
-func (s Stop) String() string {
-	switch s.Reason {
-	case Exited:
-		return fmt.Sprintf("%v: %d", s.Reason, s.Code)
-	case Failed:
-		return s.Err.Error()
-	}
-	return s.Reason.String()
-}
-
-// Status is the exit status that a write to the exit port stands for.
-func (s Stop) Status() int { return int(s.Code<<1 | 1) }
-
-// Addresses of the board.
-const portCOM1 = 0x3f8
-
-// New builds a board, powered on and reset.
+// New builds a board, powered on, as firmware leaves it for a boot loader.
 func New(cfg Config) (*Machine, error) {
 	if cfg.Memory < MinMemory || cfg.Memory > MaxMemory || cfg.Memory%mmu.PageSize != 0 {
 		return nil, fmt.Errorf("memory of %d bytes: must be a multiple of 4096 from %d to %d", cfg.Memory, MinMemory, uint64(MaxMemory))
@@ -123,80 +98,17 @@ func New(cfg Config) (*Machine, error) {
 		cache.MachineCheck = m.CPU.MachineCheck
 		m.MMU.SetCache(cache)
 	}
-	m.wire()
+	m.wire(&cfg)
+	m.firmware()
 	m.CPU.Settle()
 	return m, nil
 }
 
-// wire makes the devices and connects them.
-func (m *Machine) wire() {
-	m.Ports = new(devices.Ports)
-	m.CPU.Ports = m.Ports
-
-	mapped := uint64(0)
-	m.LAPIC = devices.NewLAPIC(devices.LAPICConfig{
-		BSP: true, Clock: m.CPU, CPU: apicCPU{m.CPU}, CMCI: true,
-		PhysicalBits: uint(m.CPU.Model.PhysBits),
-		BaseChanged: func(base uint64, present bool) {
-			m.CPU.APICPresent = m.LAPIC.Enabled()
-			if present && base == mapped {
-				return
-			}
-			if mapped != 0 {
-				m.Mem.UnmapDevice(mapped, m.LAPIC)
-				mapped = 0
-			}
-			if present {
-				m.Mem.MapDevice(base, mmu.PageSize, m.LAPIC)
-				mapped = base
-			}
-			m.MMU.FlushFast()
-		},
-	})
-	m.CPU.APIC = m.LAPIC
-	m.CPU.APICPresent = true
-	if base, present := m.LAPIC.Base(); present && mapped == 0 {
-		m.Mem.MapDevice(base, mmu.PageSize, m.LAPIC)
-		mapped = base
-	}
-
-	m.UART = devices.NewUART(devices.UARTConfig{
-		Clock: m.CPU,
-		Output: func(b byte) {
-			if m.Console != nil {
-				m.Console(b)
-			}
-		},
-	})
-	m.Ports.Map(portCOM1, portCOM1+7, m.UART)
-	m.Ports.Map(devices.ExitFirst, devices.ExitLast, devices.NewExitPort(func(v uint32) { m.exited, m.exitCode = true, v }))
-	m.Probe = devices.NewProbe(m.CPU, func(r devices.Report) {
-		if m.Report != nil {
-			m.Report(r)
-		}
-	})
-	m.Ports.Map(devices.ProbeFirst, devices.ProbeLast, m.Probe)
-
-	m.timed = []devices.Timed{m.LAPIC, m.UART}
-	m.parts = []namedPart{
-		{"cpu", m.CPU}, {"mmu", m.MMU}, {"lapic", m.LAPIC}, {"uart", m.UART}, {"probe", m.Probe},
-	}
-}
-
-// apicCPU is the processor as its APIC signals it.
-type apicCPU struct{ c *cpu.CPU }
-
-func (a apicCPU) NMI()          { a.c.NMI() }
-func (a apicCPU) SMI()          {} // no SMM: nothing on this board sends one
-func (a apicCPU) Init()         { a.c.INIT() }
-func (a apicCPU) Startup(uint8) {} // one processor, never waiting for it
-func (a apicCPU) ExtINT(bool)   {}
-
 // Count is the time: how many instructions have begun.
 func (m *Machine) Count() uint64 { return m.CPU.Count }
 
-// deadline is the count of the next thing to do outside the processor.
-func (m *Machine) deadline() uint64 {
+// NextEvent is the count of the next thing to happen outside the processor.
+func (m *Machine) NextEvent() uint64 {
 	d := uint64(math.MaxUint64)
 	for _, t := range m.timed {
 		d = min(d, t.Deadline())
@@ -223,22 +135,24 @@ func (m *Machine) advance() {
 }
 
 // Run executes until the count is until, or the machine stops by itself.
+// Deadlines are looked at anew after every access to a device, since it may
+// have changed them.
 func (m *Machine) Run(until uint64) Stop {
 	for {
-		if m.exited {
-			return Stop{Reason: Exited, Code: m.exitCode}
+		if m.ended != AtCount {
+			return Stop{Reason: m.ended, Code: m.code, Reset: m.reset}
 		}
 		if m.CPU.Count >= until {
 			return Stop{Reason: AtCount}
 		}
 		m.advance()
-		switch m.CPU.Run(min(until, m.deadline())) {
+		switch m.CPU.Run(min(until, m.NextEvent())) {
 		case cpu.StopHalted:
-			next := m.deadline()
-			if !m.CPU.CanWake(next != math.MaxUint64) {
+			interrupt, nmi := m.wakers()
+			if !nmi && !m.CPU.CanWake(interrupt) {
 				return Stop{Reason: Idle}
 			}
-			m.CPU.IdleUntil(min(until, next))
+			m.CPU.IdleUntil(min(until, m.NextEvent()))
 		case cpu.StopShutdown:
 			return Stop{Reason: Shutdown}
 		case cpu.StopError:
@@ -252,8 +166,9 @@ func (m *Machine) Walk(w *state.Walker) {
 	for _, p := range m.parts {
 		w.Part(p.name, p.part)
 	}
-	w.Bool("exited", &m.exited)
-	w.U32("exit-code", &m.exitCode)
+	w.U8("ended", (*uint8)(&m.ended))
+	w.U32("exit-code", &m.code)
+	w.U8("reset-by", (*uint8)(&m.reset))
 }
 
 // Digest covers everything that can influence the future. Machines with equal

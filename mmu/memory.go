@@ -9,6 +9,7 @@ import (
 const (
 	pcHoleBase  = 0xA0000    // video memory, option ROMs, BIOS
 	pcHoleEnd   = 0x100000   //
+	videoEnd    = 0xC0000    // of the video memory in the hole
 	pciHoleBase = 3 << 30    // PCI, local APIC, firmware
 	pciHoleEnd  = 4 << 30    //
 	allOnes     = ^uint64(0) // what a read of nothing returns
@@ -50,6 +51,7 @@ type Memory struct {
 	lowFrames uint64 // frames below the PCI hole
 	flags     []uint8
 	devices   []mapping
+	hole      uint64 // where the PC hole begins: see OpenVideo
 
 	// CodeWritten is called after bytes of a marked chunk have changed (see
 	// MarkCode), whatever changed them. The range may exceed the change.
@@ -81,9 +83,21 @@ func NewMemory(size uint64) *Memory {
 		code:      make([]uint64, frames),
 		sums:      make([]Sum, frames),
 		base:      emptyPages(frames),
+		hole:      pcHoleBase,
 	}
-	m.setAbsent(pcHoleBase, pcHoleEnd-pcHoleBase, true)
+	m.coverHole()
 	return m
+}
+
+// coverHole hides the RAM in the PC hole.
+func (m *Memory) coverHole() { m.setAbsent(m.hole, pcHoleEnd-m.hole, true) }
+
+// OpenVideo makes the PC hole's first 128 KiB RAM like any other, as a
+// graphics adapter's memory is to programs that only write to it.
+func (m *Memory) OpenVideo() {
+	m.setAbsent(pcHoleBase, videoEnd-pcHoleBase, false)
+	m.hole = videoEnd
+	m.dropFast()
 }
 
 // Size is the number of bytes of RAM, those lost in the PC hole included.
@@ -162,7 +176,7 @@ func (m *Memory) UnmapDevice(base uint64, d Device) {
 		}
 		m.devices = append(m.devices[:i], m.devices[i+1:]...)
 		m.setAbsent(x.base, x.size, false)
-		m.setAbsent(pcHoleBase, pcHoleEnd-pcHoleBase, true)
+		m.coverHole()
 		for _, y := range m.devices {
 			m.setAbsent(y.base, y.size, true)
 		}

@@ -24,6 +24,10 @@ func (l *Lab) verdict(r *inject.Result, stop machine.Stop, o *observer) {
 		r.Outcome, r.Detail = inject.HVCrash, "triple fault"
 		r.Blast.Host = true
 		return
+	case machine.Reset, machine.PoweredOff:
+		r.Outcome, r.Detail = inject.HVCrash, stop.String()
+		r.Blast.Host = true
+		return
 	case machine.Idle:
 		r.Outcome, r.Detail = inject.Hang, "halted with nothing to wake it"
 		r.Blast.Host = true
