@@ -97,6 +97,12 @@ type CPU struct {
 	delivered bool   // an event was delivered, or a VM exit took place
 	dataHits  uint64 // data breakpoints met
 
+	// Of VMX: the event being delivered, and whether the IRET in progress has
+	// unblocked NMIs.
+	vectoring    vectoring
+	unblockedNMI bool
+	keepShadow   bool // a VM entry has loaded shadow: it is not this slice's
+
 	exc     Exception // what the failing access or check wants raised
 	stop    Stop
 	stopErr error

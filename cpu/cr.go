@@ -249,7 +249,7 @@ func clts(c *CPU, in *Inst) *Inst {
 		return nil
 	}
 	c.leave(in)
-	c.CR0 &^= CR0TS
+	c.CR0 &^= CR0TS &^ c.hostOwnsCR0()
 	c.updateMode()
 	return nil
 }

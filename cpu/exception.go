@@ -64,9 +64,11 @@ type Exception struct {
 	CR2     uint64 // of #PF
 	DR6     uint64 // bits to set, of #DB
 	trap    bool   // reported after the instruction: RF is not set
+	length  uint8  // of the instruction that raised it, if it was one
 	fault   bool   // of #DB: an instruction breakpoint, reported before the instruction
 	next    uint64 // of a software event: the return address; RIP is still the instruction's
 
+	injected      bool       // by a VM entry
 	exit          ExitReason // instead of an exception
 	qualification uint64
 	gpa, linear   uint64
@@ -99,6 +101,7 @@ func (c *CPU) fault(in *Inst) *Inst {
 	c.unwind(in)
 	c.budget--
 	c.notRetired++
+	c.exc.length = in.len
 	c.exception(c.exc)
 	return nil
 }
@@ -159,21 +162,21 @@ func (c *CPU) deliverEvent(e Exception, length uint8) {
 			return
 		}
 		if e.exit != 0 {
-			c.vmexitFault(e)
+			c.vmxFault(e)
 			return
 		}
-		if e.Kind == EventHardware && c.interceptException(&e) {
+		if e.isException() && c.interceptException(&e) {
 			return
 		}
-		if e.Vector == VectorPF && e.Kind == EventHardware {
+		if e.Vector == VectorPF && e.Kind == EventHardware && !e.injected {
 			c.CR2 = e.CR2
 		}
-		if e.Vector == VectorDB && e.Kind != EventSoftware {
+		if e.Vector == VectorDB && e.Kind != EventSoftware && !e.injected {
 			c.DR[6] = c.DR[6]&^0xf | e.DR6
 			c.DR[7] &^= 1 << 13 // GD
 			c.MSR.DebugCtl &^= 1
 		}
-		c.vmxVectoring(e, length)
+		c.vmxVectoring(&e, length)
 		ok := c.deliver(e)
 		if ok {
 			c.vmxVectoringDone()
@@ -184,7 +187,7 @@ func (c *CPU) deliverEvent(e Exception, length uint8) {
 		}
 		next := c.exc
 		if next.exit != 0 {
-			c.vmexitFault(next)
+			c.vmxFault(next)
 			return
 		}
 		next.Kind = EventHardware
@@ -204,6 +207,7 @@ func (c *CPU) deliverEvent(e Exception, length uint8) {
 				return
 			}
 			e = Exception{Vector: VectorDF, HasCode: true, Kind: EventHardware}
+			c.vectoring = vectoring{} // it does not count as delivered on the way
 		default:
 			e = next
 		}
@@ -224,9 +228,8 @@ func (c *CPU) tripleFault() {
 // changed but what was pushed, and c.exc holds the exception.
 func (c *CPU) deliver(e Exception) bool {
 	flags := c.flags() &^ FlagRF
-	fault := e.Kind == EventHardware && !e.trap && e.Vector != VectorDF && e.Vector != VectorMC
-	if fault && (e.Vector != VectorDB || e.fault) {
-		flags |= FlagRF // SDM Vol. 3B, 17.3.1.1
+	if e.setsRF() {
+		flags |= FlagRF
 	} else {
 		flags |= c.rflags & FlagRF
 	}
@@ -247,6 +250,19 @@ func (e *Exception) external() uint32 {
 		return 0
 	}
 	return 1
+}
+
+// setsRF says that the saved flags have RF set: those of a fault, so that
+// the instruction can be restarted (SDM Vol. 3B, 17.3.1.1).
+func (e *Exception) setsRF() bool {
+	fault := e.Kind == EventHardware && !e.trap && e.Vector != VectorDF && e.Vector != VectorMC
+	return fault && (e.Vector != VectorDB || e.fault)
+}
+
+// isException tells what the exception bitmap of VMX applies to from
+// interrupts: INT3, INTO and INT1 are exceptions there, INT n is not.
+func (e *Exception) isException() bool {
+	return e.Kind == EventHardware || e.Kind == EventPrivSoftware || e.Kind == EventSoftException
 }
 
 func (c *CPU) deliverReal(e Exception, flags uint64) bool {

@@ -457,8 +457,16 @@ func (c *CPU) outer(in *Inst, cs, ss Segment, rip, sp uint64) *Inst {
 	return nil
 }
 
-// iret (SDM Vol. 2A, IRET/IRETD/IRETQ).
+// iret (SDM Vol. 2A, IRET/IRETD/IRETQ). It ends the blocking of NMIs even if
+// it faults (SDM Vol. 3A, 6.7.1).
 func iret(c *CPU, in *Inst) *Inst {
+	c.unblockedNMI = c.vmxIRET()
+	next := c.interruptReturn(in)
+	c.unblockedNMI = false
+	return next
+}
+
+func (c *CPU) interruptReturn(in *Inst) *Inst {
 	size := int(c.decoded(in).OpSize)
 	if c.v86Sensitive() {
 		return c.gp0(in)
@@ -483,7 +491,6 @@ func iret(c *CPU, in *Inst) *Inst {
 		}
 		c.moveSP(uint64(3 * size))
 		c.returnFlags(flags, size)
-		c.unblockNMI()
 		return c.realFar(in, sel, rip)
 	}
 	if !c.lma && flags&FlagVM != 0 && c.cpl == 0 && size == 4 {
@@ -500,7 +507,6 @@ func iret(c *CPU, in *Inst) *Inst {
 		}
 		c.moveSP(uint64(3 * size))
 		c.returnFlags(flags, size)
-		c.unblockNMI()
 		return c.enterCode(in, cs, rip)
 	}
 	for i := 3; i < 5; i++ {
@@ -514,7 +520,6 @@ func iret(c *CPU, in *Inst) *Inst {
 	}
 	inner := uint8(sel&3) > c.cpl
 	c.returnFlags(flags, size)
-	c.unblockNMI()
 	c.outer(in, cs, ss, rip, f[3])
 	if inner {
 		c.dropInner()
@@ -532,8 +537,6 @@ func (c *CPU) returnFlags(v uint64, size int) {
 		}
 	}
 }
-
-func (c *CPU) unblockNMI() { c.vmxIRET() }
 
 // iretV86 returns to virtual-8086 mode.
 func (c *CPU) iretV86(in *Inst, rip uint64, sel uint16, flags uint64) *Inst {
@@ -555,7 +558,6 @@ func (c *CPU) iretV86(in *Inst, rip uint64, sel uint16, flags uint64) *Inst {
 	}
 	c.R[RSP] = f[0]
 	c.RIP = rip
-	c.unblockNMI()
 	c.updateMode()
 	return nil
 }

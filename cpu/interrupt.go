@@ -25,11 +25,12 @@ func (c *CPU) interruptWaiting() bool {
 func (c *CPU) boundary() bool {
 	switch c.Activity {
 	case Shutdown:
-		c.stop = StopShutdown
-		return false
+		if !c.InGuest() {
+			c.stop = StopShutdown
+			return false
+		}
 	case WaitForSIPI:
-		c.stop = StopHalted
-		return false
+		return c.startup()
 	}
 	if c.mcPending {
 		c.deliverMC()
@@ -53,27 +54,27 @@ func (c *CPU) boundary() bool {
 		c.exception(Exception{Vector: VectorDB, DR6: dr6, trap: true})
 		return c.stop == StopNone
 	}
-	if c.vmxPreemptionTimer() {
+	if c.vmxTimerOrNMIWindow() {
 		return c.stop == StopNone
 	}
 	if c.nmiWaiting() && c.shadow == ShadowNone {
 		c.deliverNMI()
 		return c.stop == StopNone
 	}
-	if c.shadow == ShadowNone && c.vmxWindows() {
+	if c.vmxInterruptWindow() {
 		return c.stop == StopNone
 	}
-	if c.interruptWaiting() && c.shadow == ShadowNone && c.acceptInterrupt() {
+	if c.Activity != Shutdown && c.interruptWaiting() && c.shadow == ShadowNone && c.acceptInterrupt() {
 		return c.stop == StopNone
 	}
-	if c.Activity == Halted {
+	if c.Activity != Active {
 		c.stop = StopHalted
 		return false
 	}
 	return true
 }
 
-func (c *CPU) nmiWaiting() bool { return c.nmiPending && !c.vmxNMIBlocked() }
+func (c *CPU) nmiWaiting() bool { return c.nmiPending && !c.nmiBlocked }
 
 func (c *CPU) deliverNMI() {
 	if c.interceptNMI() {
@@ -102,6 +103,32 @@ func (c *CPU) NMI() { c.nmiPending = true }
 
 // INIT makes an INIT signal pending.
 func (c *CPU) INIT() { c.initPending = true }
+
+// SIPI is a startup IPI. It goes unnoticed unless waited for.
+func (c *CPU) SIPI(vector uint8) {
+	if c.Activity == WaitForSIPI {
+		c.sipiPending, c.sipiVector = true, vector
+	}
+}
+
+// startup looks for a startup IPI (SDM Vol. 3A, 8.4.3), which starts the
+// processor, or ends a guest's wait.
+func (c *CPU) startup() bool {
+	if !c.sipiPending {
+		c.stop = StopHalted
+		return false
+	}
+	c.sipiPending = false
+	if c.InGuest() {
+		c.vmexit(vmexit{reason: ExitSIPI, qualification: uint64(c.sipiVector)})
+		return true
+	}
+	c.Activity = Active
+	c.Seg[CS].Selector, c.Seg[CS].Base = uint16(c.sipiVector)<<8, uint64(c.sipiVector)<<12
+	c.RIP = 0
+	c.updateMode()
+	return true
+}
 
 // init is what INIT does on the bootstrap processor (SDM Vol. 3A, 10.1).
 func (c *CPU) init() {

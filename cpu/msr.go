@@ -84,12 +84,10 @@ func wrmsr(c *CPU, in *Inst) *Inst {
 	}
 	v := c.reg32(RAX) | c.reg32(RDX)<<32
 	c.current = in
-	if !c.vmxWriteMSR(index, v) {
-		// The counters count this instruction as they were set before it.
-		c.settleAt(in)
-		if !c.WriteMSR(index, v) {
-			return c.gp0(in)
-		}
+	// The counters count this instruction as they were set before it.
+	c.settleAt(in)
+	if !c.WriteMSR(index, v) {
+		return c.gp0(in)
 	}
 	c.stop = StopDevice // the APIC's timer may have been set
 	return c.serialize(in)
@@ -325,9 +323,8 @@ func validPAT(v uint64) bool {
 // writeEFER (SDM Vol. 3A, 2.2.1). LMA cannot be written; LME only without
 // paging.
 func (c *CPU) writeEFER(v uint64) bool {
-	const known = EFERSCE | EFERLME | EFERLMA | EFERNXE
 	old := c.MSR.EFER
-	if v&^known != 0 || (v^old)&EFERLME != 0 && c.CR0&CR0PG != 0 {
+	if v&^eferKnown != 0 || (v^old)&EFERLME != 0 && c.CR0&CR0PG != 0 {
 		return false
 	}
 	c.MSR.EFER = v&^EFERLMA | old&EFERLMA

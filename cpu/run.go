@@ -68,9 +68,10 @@ func (c *CPU) endOfSlice(shadow Shadow) {
 	c.running = false
 	c.Count = c.deadline - uint64(c.budget)
 	c.foldEvents()
-	if shadow != ShadowNone && c.shadow == shadow {
+	if shadow != ShadowNone && c.shadow == shadow && !c.keepShadow {
 		c.shadow = ShadowNone
 	}
+	c.keepShadow = false
 }
 
 // partial runs the first n instructions of a block that has more.

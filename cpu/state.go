@@ -207,6 +207,8 @@ type State struct {
 	nmiBlocked  bool
 	nmiPending  bool
 	initPending bool
+	sipiPending bool
+	sipiVector  uint8
 	mcPending   bool   // an uncorrected machine check to deliver
 	pendingDB   uint64 // DR6 bits of debug traps to deliver at the next boundary
 
@@ -307,6 +309,8 @@ func (c *CPU) Walk(w *state.Walker) {
 	w.Bool("nmi-blocked", &s.nmiBlocked)
 	w.Bool("nmi-pending", &s.nmiPending)
 	w.Bool("init-pending", &s.initPending)
+	w.Bool("sipi-pending", &s.sipiPending)
+	w.U8("sipi-vector", &s.sipiVector)
 	w.Bool("mc-pending", &s.mcPending)
 	w.U64("pending-db", &s.pendingDB)
 	w.U64("fetch.linear", &s.fetchLinear)

@@ -39,7 +39,7 @@ func stringOp(c *CPU, in *Inst) *Inst {
 		return in.next
 	}
 	conditional := d.Op == decode.CMPS || d.Op == decode.SCAS
-	single := c.rflags&FlagTF != 0
+	single := c.rflags&FlagTF != 0 || c.vmx.ctl.proc&procMTF != 0
 	for i := 0; ; i++ {
 		n := c.reg(RCX, s.addr)
 		if n == 0 {

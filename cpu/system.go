@@ -74,7 +74,7 @@ func (c *CPU) endSlice() {
 }
 
 func cpuid(c *CPU, in *Inst) *Inst {
-	if c.interceptAlways(in, ExitCPUID, 0) {
+	if c.interceptAlways(in, ExitCPUID) {
 		return nil
 	}
 	a, b, cx, d := c.cpuid(uint32(c.R[RAX]), uint32(c.R[RCX]))
@@ -155,7 +155,7 @@ func cacheFlush(c *CPU, in *Inst) *Inst {
 	}
 	op := c.decoded(in).Op
 	if op == decode.INVD {
-		if c.interceptAlways(in, ExitINVD, 0) {
+		if c.interceptAlways(in, ExitINVD) {
 			return nil
 		}
 		c.invalidateCaches(false)
@@ -224,7 +224,7 @@ func invpcid(c *CPU, in *Inst) *Inst {
 	if c.cpl != 0 {
 		return c.gp0(in)
 	}
-	if c.intercept(in, interceptINVPCID) {
+	if c.interceptINVPCID(in) {
 		return nil
 	}
 	d := c.decoded(in)
