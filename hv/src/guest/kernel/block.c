@@ -24,6 +24,11 @@ void block_init(void)
 	kprint("disk: %lu sectors%s\n", sectors, in_memory ? " in memory" : "");
 }
 
+bool block_in_memory(void)
+{
+	return in_memory;
+}
+
 uint64_t block_size(void)
 {
 	return sectors;

@@ -36,6 +36,7 @@
 	.text
 	.code32
 	.globl _start
+	.type _start, @function
 _start:
 	cli
 	cld
@@ -73,8 +74,10 @@ _start:
 not_multiboot:
 	hlt
 	jmp	not_multiboot
+	.size _start, . - _start
 
 	.code64
+	.type start64, @function
 start64:
 	movl	$0x10, %eax
 	movl	%eax, %ds
@@ -89,6 +92,7 @@ start64:
 	xorl	%ebp, %ebp
 	call	kernel_main
 	ud2
+	.size start64, . - start64
 
 	.section .rodata
 	.balign 4
@@ -97,15 +101,24 @@ default_mxcsr:
 
 	.bss
 	.balign 4096
+	.type boot_pml4, @object
+	.size boot_pml4, 4096
 boot_pml4:
 	.skip	4096
+	.type boot_pdpt, @object
+	.size boot_pdpt, 4096
 boot_pdpt:
 	.skip	4096
+	.type boot_pd, @object
+	.size boot_pd, 4096
 boot_pd:
 	.skip	4096
 
-	.globl kernel_stack_top
+	.type kernel_stack, @object
+	.size kernel_stack, 16384
+kernel_stack:
 	.skip	16384
+	.globl kernel_stack_top
 kernel_stack_top:
 
 	.section .note.GNU-stack, "", @progbits

@@ -16,6 +16,7 @@
  */
 	.balign 16
 	.globl trap_stubs
+	.type trap_stubs, @function
 trap_stubs:
 	vector = 0
 	.rept 256
@@ -28,8 +29,10 @@ trap_stubs:
 	jmp	trap_common
 	vector = vector + 1
 	.endr
+	.size trap_stubs, . - trap_stubs
 
 	.balign 16
+	.type trap_common, @function
 trap_common:
 	pushq	%rax
 	pushq	%rbx
@@ -66,6 +69,7 @@ trap_common:
 	popq	%rax
 	addq	$16, %rsp		/* vector and error code */
 	iretq
+	.size trap_common, . - trap_common
 
 /*
  * SYSCALL leaves RSP alone, so the first thing is a stack. One processor
@@ -73,6 +77,7 @@ trap_common:
  */
 	.balign 16
 	.globl syscall_entry
+	.type syscall_entry, @function
 syscall_entry:
 	movq	%rsp, syscall_user_rsp(%rip)
 	movl	$kernel_stack_top, %esp
@@ -94,9 +99,11 @@ syscall_entry:
 	popq	%r11
 	popq	%rsp
 	sysretq
+	.size syscall_entry, . - syscall_entry
 
 /* enter_user(struct launch *): does not return. IRETQ can drop to ring 3. */
 	.globl enter_user
+	.type enter_user, @function
 enter_user:
 	movq	%rdi, %rax
 	pushq	$USER_DATA
@@ -120,9 +127,12 @@ enter_user:
 	xorl	%r14d, %r14d
 	xorl	%r15d, %r15d
 	iretq
+	.size enter_user, . - enter_user
 
 	.bss
 	.balign 8
+	.type syscall_user_rsp, @object
+	.size syscall_user_rsp, 8
 syscall_user_rsp:
 	.skip	8
 

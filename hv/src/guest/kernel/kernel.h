@@ -127,6 +127,7 @@ void keyboard_interrupt(void);
 
 /* block.c */
 void block_init(void);
+bool block_in_memory(void); /* for want of a disk */
 uint64_t block_size(void);
 int64_t block_read(uint64_t sector, void *to, uint64_t count);
 int64_t block_write(uint64_t sector, const void *from, uint64_t count);

@@ -20,7 +20,7 @@ struct shared {
 } __attribute__((aligned(4096)));
 
 static struct shared mine, theirs;
-static volatile uint64_t events;
+static volatile uint64_t events; /* that came; several at once count as one */
 
 static uint64_t value_for(uint64_t vm, uint64_t round)
 {
@@ -49,8 +49,10 @@ static bool connect(uint32_t peer)
 	    hypercall(HC_EVENT_BIND, PORT, VECTOR_EVENT, 0) < 0)
 		return false;
 	for (int i = 0; i < PATIENCE; i++) {
-		if (hypercall(HC_MAP_SHARED, peer, SLOT, gpa(&theirs)) == 0)
-			return true;
+		int64_t result = hypercall(HC_MAP_SHARED, peer, SLOT, gpa(&theirs));
+
+		if (result != HV_EAGAIN) /* which means: nothing is offered yet */
+			return result == 0;
 		yield();
 	}
 	return false;
