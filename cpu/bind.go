@@ -29,6 +29,7 @@ func init() {
 		sseBinders,     // sse_*.go
 		x87Binders,     // x87.go
 		vmxBinders,     // vmx_insn.go
+		xcrBinders,     // xcr.go
 	} {
 		for op, b := range family {
 			if binders[op] != nil {
