@@ -134,6 +134,7 @@ type Condition struct {
 
 // Train says how to train the transition model from the campaign.
 type Train struct {
+	Model   string // path of the file to write
 	Options detect.Options
 	Mixes   []Mix
 }

@@ -23,7 +23,8 @@ type Lab interface {
 	// Run carries out one experiment and says what came of it. The caller
 	// fills in the result's Index, Group and Fault. An error, like a
 	// panic, means that the tool failed, not the machine; it becomes a
-	// tool-error result, unless it is ctx's.
+	// tool-error result, unless it is ctx's. The result must pass its
+	// Check. A trigger that is never reached is the outcome invalid.
 	Run(ctx context.Context, e Experiment) (inject.Result, error)
 
 	// Fork gives another lab of the same setup that shares the golden
@@ -107,8 +108,9 @@ type Transition struct {
 }
 
 // Profile is an experiment's result with the transitions of the faulty run
-// from the injection on. First is the place of the first of them in the
-// golden run's sequence.
+// from the injection on: as many as the lab cares to keep, but at least a
+// few after the fault's activation. First is the place of the first of them
+// in the golden run's sequence.
 type Profile struct {
 	Result      inject.Result
 	First       int

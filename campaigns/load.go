@@ -127,7 +127,7 @@ func (r *reader) campaign(body hcl.Body, path string) *Campaign {
 	c.Sample = r.sample(top)
 	c.Gate = r.gate(top)
 	if b := top.only("train"); b != nil {
-		c.Train = r.train(b, c.Setup.VMs)
+		c.Train = r.train(b, c.Setup.VMs, filepath.Dir(path))
 		c.Setup.Profile = true
 	}
 	return c

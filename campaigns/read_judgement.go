@@ -1,6 +1,7 @@
 package campaigns
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -101,14 +102,18 @@ func (g *Gate) add(b *block, metric, prefix string, atLeast bool) {
 	g.Conditions = append(g.Conditions, Condition{metric, atLeast, bar})
 }
 
-func (r *reader) train(outer *hcl.Block, vms []VM) *Train {
-	b := r.open(outer.Body, outer.DefRange, []string{"max_depth", "min_leaf", "normal_weight", "window"}, []string{"mix"})
+func (r *reader) train(outer *hcl.Block, vms []VM, folder string) *Train {
+	b := r.open(outer.Body, outer.DefRange, []string{"model", "max_depth", "min_leaf", "normal_weight", "window"}, []string{"mix"})
 	o := detect.DefaultOptions()
 	o.MaxDepth = int(b.integer("max_depth", int64(o.MaxDepth), 1, 64))
 	o.MinLeaf = int(b.integer("min_leaf", int64(o.MinLeaf), 1, 1_000_000))
 	o.NormalWeight = int(b.integer("normal_weight", int64(o.NormalWeight), 1, 1_000_000))
 	o.Window = int(b.integer("window", int64(o.Window), 1, 1000))
-	t := &Train{Options: o}
+	b.require("model", "the file to write, such as \"models/mine.json\"")
+	t := &Train{Options: o, Model: b.text("model", "")}
+	if !filepath.IsAbs(t.Model) {
+		t.Model = filepath.Join(folder, t.Model)
+	}
 	for _, inner := range b.content.Blocks.OfType("mix") {
 		t.Mixes = append(t.Mixes, r.mix(inner, vms))
 	}

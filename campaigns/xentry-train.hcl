@@ -49,6 +49,7 @@ sample {
 
 # Each mix is a run of its own; faults are spread over all of them in turn.
 train {
+  model         = "models/xentry.json"
   normal_weight = 100
   window        = 1
 

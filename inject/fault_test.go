@@ -139,7 +139,7 @@ func anyFault(t *rapid.T) Fault {
 
 	pool := f.Target.storage()
 	if pool == nil {
-		pool = firstBits(64)
+		pool = FirstBits(64)
 	}
 	first := rapid.IntRange(0, len(pool)-1).Draw(t, "bit")
 	f.Bits = Bits{pool[first]}

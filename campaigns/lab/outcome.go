@@ -66,7 +66,7 @@ func (l *Lab) affectedVMs(r *inject.Result, o *observer) {
 		case i < 0:
 			worse(vm, inject.VMCrash, fmt.Sprintf("vm %d never stopped", vm))
 		case o.stopped[i] == want:
-		case o.panicked(want.VM) && o.stopped[i].Cause == hv.StopShutdown:
+		case o.stopped[i].Cause == hv.StopShutdown && o.stopped[i].Code == hv.CodeWorkloadDied:
 			worse(vm, inject.AppCrash, fmt.Sprintf("the workload of vm %d died", vm))
 		default:
 			worse(vm, inject.VMCrash, fmt.Sprintf("vm %d stopped by %s %#x", vm, stopName(o.stopped[i].Cause), o.stopped[i].Code))
@@ -84,11 +84,6 @@ func (l *Lab) affectedVMs(r *inject.Result, o *observer) {
 		last := o.outputs[len(o.outputs)-1]
 		worse(int(last.VM), inject.SDC, "more results than in the golden run")
 	}
-}
-
-// panicked says whether a VM's kernel reported the end of its workload.
-func (o *observer) panicked(vm uint32) bool {
-	return slices.ContainsFunc(o.outputs, func(out hv.Output) bool { return out.VM == vm && out.Kind == hv.ReportPanic })
 }
 
 func stopName(cause uint32) string {

@@ -14,6 +14,7 @@ fault "f" {
   }
 }
 train {
+  model = "m.json"
   mix {
     workloads = ["mcf", "bzip2"]
   }
