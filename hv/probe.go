@@ -23,6 +23,10 @@ const (
 	StopTriple   = 2
 	StopKilled   = 3
 	StopPanic    = 4
+
+	// CodeWorkloadDied is what the mini-OS shuts down with when its kernel
+	// goes on and its workload cannot.
+	CodeWorkloadDied = 2
 )
 
 // Phase is a milestone (PROBE_PHASE).
