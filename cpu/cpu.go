@@ -97,8 +97,9 @@ type CPU struct {
 	delivered bool   // an event was delivered, or a VM exit took place
 	dataHits  uint64 // data breakpoints met
 
-	// Of VMX: the event being delivered, and whether the IRET in progress has
-	// unblocked NMIs.
+	// Of VMX: the page of the current VMCS during a transition, the event being
+	// delivered, and whether the IRET in progress has unblocked NMIs.
+	vmcsPage     *mmu.Page
 	vectoring    vectoring
 	unblockedNMI bool
 	keepShadow   bool // a VM entry has loaded shadow: it is not this slice's
@@ -205,13 +206,16 @@ func (c *CPU) updateMode() {
 	default:
 		c.mode = decode.Mode16
 	}
+	cpl := c.Seg[SS].DPL()
 	switch {
 	case c.CR0&CR0PE == 0:
-		c.cpl = 0
+		cpl = 0
 	case c.rflags&FlagVM != 0:
-		c.cpl = 3
-	default:
-		c.cpl = c.Seg[SS].DPL()
+		cpl = 3
+	}
+	if cpl != c.cpl {
+		c.foldNow() // what was counted so far belongs to the old level
+		c.cpl = cpl
 	}
 	r := mmu.Regime{
 		CR3: c.CR3, PDPTE: c.PDPTE,

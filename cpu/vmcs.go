@@ -301,14 +301,33 @@ func (c *CPU) WriteVMCSField(f VMCSField, v uint64) (ok bool) {
 	return c.MMU.Mem.WriteBytes(c.vmx.current+uint64(p.offset), b[:p.size]) == nil
 }
 
+// openVMCS and closeVMCS enclose a transition, which touches most of the
+// current VMCS: its page is found once, if its bytes are all there is to it.
+func (c *CPU) openVMCS()  { c.vmcsPage = c.MMU.PlainWrite(c.vmx.current) }
+func (c *CPU) closeVMCS() { c.vmcsPage = nil }
+
 // vmcs reads a field of the current VMCS, as the processor does.
 func (c *CPU) vmcs(f VMCSField) uint64 {
 	p := vmcsPlaces[f.compact()]
+	if page := c.vmcsPage; page != nil {
+		return le.Uint64(page[p.offset:]) & (^uint64(0) >> (64 - 8*p.size))
+	}
 	return c.MMU.ReadPhysical(c.vmx.current+uint64(p.offset), int(p.size))
 }
 
 // setVMCS writes a field of the current VMCS.
 func (c *CPU) setVMCS(f VMCSField, v uint64) {
 	p := vmcsPlaces[f.compact()]
+	if page := c.vmcsPage; page != nil {
+		switch p.size {
+		case 8:
+			le.PutUint64(page[p.offset:], v)
+		case 4:
+			le.PutUint32(page[p.offset:], uint32(v))
+		default:
+			le.PutUint16(page[p.offset:], uint16(v))
+		}
+		return
+	}
 	c.MMU.WritePhysical(c.vmx.current+uint64(p.offset), int(p.size), v)
 }

@@ -21,7 +21,7 @@ type guestState struct {
 }
 
 // readGuest reads the guest-state area.
-func (c *CPU) readGuest(e *vmentry) (g guestState) {
+func (c *CPU) readGuest(e *vmentry, g *guestState) {
 	g.cr0, g.cr3, g.cr4 = c.vmcs(vmGuestCR0), c.vmcs(vmGuestCR3), c.vmcs(vmGuestCR4)
 	for i := range g.seg {
 		f := VMCSField(2 * i)
@@ -58,7 +58,6 @@ func (c *CPU) readGuest(e *vmentry) (g guestState) {
 			}
 		}
 	}
-	return g
 }
 
 // checkGuest makes all checks of 27.3.1. It returns 0 or the failure.

@@ -5,34 +5,35 @@ package cpu
 
 // vmentry checks and loads the guest state, and goes on in the guest; or in
 // the host again, as after a VM exit, when the guest state is refused.
-func (c *CPU) vmentry(e vmentry, launch bool) {
+func (c *CPU) vmentry(e *vmentry, launch bool) {
 	c.current = nil
 	c.delivered = true
 	c.foldNow()
 	v := &c.vmx
-	g := c.readGuest(&e)
-	failure := c.checkGuest(&e, &g)
+	var g guestState
+	c.readGuest(e, &g)
+	failure := c.checkGuest(e, &g)
 	v.ctl = e.ctl
 	if failure != 0 {
-		c.entryFailure(&e, ExitEntryGuestState, entryQualification(failure))
+		c.entryFailure(e, ExitEntryGuestState, entryQualification(failure))
 		return
 	}
 	v.guest = true
-	c.loadGuest(&e, &g)
+	c.loadGuest(e, &g)
 	if n := c.loadMSRs(vmEntryMSRLoadCount, vmEntryMSRLoad); n != 0 {
-		c.entryFailure(&e, ExitEntryMSRLoading, n)
+		c.entryFailure(e, ExitEntryMSRLoading, n)
 		return
 	}
 	if launch {
 		c.MMU.WritePhysical(v.current+vmcsLaunch, 4, 1)
 	}
-	c.startTimers(&e)
-	c.loadNonRegister(&e, &g)
+	c.startTimers(e)
+	c.loadNonRegister(e, &g)
 	if c.Hooks.VMEntry != nil {
 		c.Hooks.VMEntry()
 	}
 	if e.info&infoValid != 0 {
-		c.injectEvent(&e)
+		c.injectEvent(e)
 	}
 }
 

@@ -59,6 +59,11 @@ type vectoring struct {
 	rf         bool // its saved RFLAGS image has RF
 }
 
+// isNMI says that a non-maskable interrupt is what causes the exit.
+func (x *vmexit) isNMI() bool {
+	return x.info&(infoValid|7<<infoType) == infoValid|uint32(EventNMI)<<infoType
+}
+
 // exitAt leaves the block before in, and with a VM exit.
 func (c *CPU) exitAt(in *Inst, x vmexit) {
 	c.unwind(in)
@@ -74,18 +79,16 @@ func (c *CPU) vmexit(x vmexit) {
 	c.current = nil
 	c.delivered = true
 	c.foldNow()
-	v := &c.vmx
-	v.exits++
+	c.vmx.exits++
+	c.openVMCS()
 	c.recordExit(&x)
 	c.saveGuest(&x)
-	controls := uint32(c.vmcs(vmExitControls))
 	if !c.storeMSRs() {
 		c.vmxAbort(abortSaveMSRs)
-		return
-	}
-	if c.loadHost(controls) && x.info&(infoValid|7<<infoType) == infoValid|uint32(EventNMI)<<infoType {
+	} else if c.loadHost(uint32(c.vmcs(vmExitControls))) && x.isNMI() {
 		c.nmiBlocked = true
 	}
+	c.closeVMCS()
 	if c.Hooks.VMExit != nil {
 		c.Hooks.VMExit(x.reason, x.qualification)
 	}

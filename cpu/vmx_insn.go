@@ -253,12 +253,15 @@ func vmlaunch(c *CPU, in *Inst) *Inst {
 	case !launch && launched != 1:
 		return c.vmFail(in, vmErrResumeNotLaunch)
 	}
+	c.openVMCS()
 	e, err := c.checkEntry()
 	if err != 0 {
+		c.closeVMCS()
 		return c.vmFail(in, err)
 	}
 	c.leave(in)
-	c.vmentry(e, launch)
+	c.vmentry(&e, launch)
+	c.closeVMCS()
 	return nil
 }
 
