@@ -31,6 +31,10 @@ import (
 const (
 	portCOM1  = 0x3f8
 	lapicBase = 0xfee00000
+
+	// baseMemory is the memory below 640 KiB that programs may use: the last
+	// KiB is the firmware's.
+	baseMemory = 639 << 10
 )
 
 // DefaultDate is the date at which machines start unless told otherwise:
@@ -136,6 +140,19 @@ func (m *Machine) firmware() {
 	m.PIT.Firmware()
 	m.PIC.Firmware(0xb8, 0x8f)
 	m.LAPIC.VirtualWire()
+	for _, w := range []struct {
+		at   uint64
+		size int
+		v    uint64
+	}{
+		{0x400, 2, portCOM1},        // the BIOS data area: serial ports,
+		{0x40e, 2, baseMemory >> 4}, // segment of the extended data area,
+		{0x410, 2, 0x0200},          // equipment: one serial port,
+		{0x413, 2, baseMemory >> 10},
+		{baseMemory, 1, 1}, // size of the extended data area in KiB
+	} {
+		m.Mem.Write(w.at, w.size, w.v)
+	}
 }
 
 func (m *Machine) wireLAPIC(bus *devices.APICBus) {

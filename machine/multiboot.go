@@ -31,7 +31,6 @@ const (
 	infoMemory  = 1 << 0
 	infoCmdline = 1 << 2
 	infoModules = 1 << 3
-	infoELF     = 1 << 5
 	infoMmap    = 1 << 6
 	infoLoader  = 1 << 9
 )
@@ -106,7 +105,8 @@ func (m *Machine) LoadMultiboot(image []byte, cmdline string, modules []Module) 
 type loader struct {
 	m     *Machine
 	entry uint64
-	end   uint64 // of what is loaded, above 1 MiB
+	end   uint64 // of what is loaded
+	low   bool   // some of it is where the information would be
 	info  uint64
 }
 
@@ -133,9 +133,8 @@ func (l *loader) put(what string, pa uint64, data []byte, size uint64) error {
 	if err := l.zero(pa+uint64(len(data)), size-uint64(len(data))); err != nil {
 		return fmt.Errorf("%s at %#x: %w", what, pa, err)
 	}
-	if pa+size > l.end {
-		l.end = pa + size
-	}
+	l.end = max(l.end, pa+size)
+	l.low = l.low || pa < infoEnd && pa+size > infoBase
 	return nil
 }
 
@@ -197,31 +196,42 @@ func (l *loader) elf(image []byte) error {
 	return nil
 }
 
-// infoBase is where the multiboot information is built; its strings and lists
-// follow it, below the extended BIOS data area.
+// infoBase is where the multiboot information is built, followed by its
+// strings and lists, below the extended BIOS data area; or, where the kernel
+// itself lies in low memory, behind everything else.
 const (
 	infoBase = 0x9000
 	infoEnd  = 0x9f000
+	infoSize = 116
 )
 
 // information loads the modules and builds the multiboot information.
 func (l *loader) information(cmdline string, modules []Module) error {
 	mem := l.m.Mem
-	at := uint64(infoBase + 128)
+	below4G := min(mem.Size(), 3<<30)
+	starts, next, err := l.modules(modules, below4G)
+	if err != nil {
+		return err
+	}
+	l.info = infoBase
+	limit := uint64(infoEnd)
+	if l.low {
+		l.info, limit = next, below4G
+	}
+	at := l.info + (infoSize+7)&^7
 	place := func(b []byte) (uint64, error) {
 		pa := at
 		at = (at + uint64(len(b)) + 7) &^ 7
-		if at > infoEnd {
-			return 0, errors.New("command lines are too long for low memory")
+		if at > limit {
+			return 0, errors.New("command lines are too long for the memory there is for them")
 		}
 		return pa, mem.WriteBytes(pa, b)
 	}
-	info := make([]byte, 116)
+	info := make([]byte, infoSize)
 	set := func(o int, v uint64) { binary.LittleEndian.PutUint32(info[o:], uint32(v)) }
 	flags := uint64(infoMemory | infoCmdline | infoMmap | infoLoader)
 
-	below4G := min(mem.Size(), 3<<30)
-	set(4, 640)
+	set(4, baseMemory>>10)
 	set(8, (below4G-1<<20)>>10)
 	pa, err := place(append([]byte(cmdline), 0))
 	if err != nil {
@@ -229,25 +239,15 @@ func (l *loader) information(cmdline string, modules []Module) error {
 	}
 	set(16, pa)
 
-	top := below4G
-	next := (max(l.end, 1<<20) + mmu.PageSize - 1) &^ (mmu.PageSize - 1)
 	var list []byte
 	for i, mod := range modules {
-		size := uint64(len(mod.Data))
-		if next+size > top {
-			return fmt.Errorf("module %d (%d KiB) does not fit into memory of %d KiB", i+1, size>>10, mem.Size()>>10)
-		}
-		if err := mem.WriteBytes(next, mod.Data); err != nil {
-			return fmt.Errorf("module %d: %w", i+1, err)
-		}
 		args, err := place(append([]byte(mod.Args), 0))
 		if err != nil {
 			return err
 		}
-		for _, v := range [...]uint64{next, next + size, args, 0} {
+		for _, v := range [...]uint64{starts[i], starts[i] + uint64(len(mod.Data)), args, 0} {
 			list = binary.LittleEndian.AppendUint32(list, uint32(v))
 		}
-		next = (next + size + mmu.PageSize - 1) &^ (mmu.PageSize - 1)
 	}
 	if len(modules) > 0 {
 		if pa, err = place(list); err != nil {
@@ -258,25 +258,7 @@ func (l *loader) information(cmdline string, modules []Module) error {
 		set(24, pa)
 	}
 
-	var mmap []byte
-	region := func(base, length uint64, usable bool) {
-		typ := uint32(2)
-		if usable {
-			typ = 1
-		}
-		mmap = binary.LittleEndian.AppendUint32(mmap, 20)
-		mmap = binary.LittleEndian.AppendUint64(mmap, base)
-		mmap = binary.LittleEndian.AppendUint64(mmap, length)
-		mmap = binary.LittleEndian.AppendUint32(mmap, typ)
-	}
-	region(0, 0x9fc00, true)
-	region(0x9fc00, 0x400, false)
-	region(0xf0000, 0x10000, false)
-	region(1<<20, below4G-1<<20, true)
-	region(0xfec00000, 0x1400000, false)
-	if mem.Size() > below4G {
-		region(1<<32, mem.Size()-below4G, true)
-	}
+	mmap := memoryMap(mem.Size(), below4G)
 	if pa, err = place(mmap); err != nil {
 		return err
 	}
@@ -287,6 +269,45 @@ func (l *loader) information(cmdline string, modules []Module) error {
 	}
 	set(64, pa)
 	set(0, flags)
-	l.info = infoBase
-	return mem.WriteBytes(infoBase, info)
+	return mem.WriteBytes(l.info, info)
+}
+
+// modules loads the modules on pages of their own behind the kernel, above
+// 1 MiB, and gives where they begin and where the next would.
+func (l *loader) modules(modules []Module, top uint64) (starts []uint64, next uint64, err error) {
+	page := func(a uint64) uint64 { return (a + mmu.PageSize - 1) &^ (mmu.PageSize - 1) }
+	next = page(max(l.end, 1<<20))
+	for i, mod := range modules {
+		size := uint64(len(mod.Data))
+		if next+size > top {
+			return nil, 0, fmt.Errorf("module %d (%d KiB) does not fit into memory of %d KiB", i+1, size>>10, l.m.Mem.Size()>>10)
+		}
+		if err := l.m.Mem.WriteBytes(next, mod.Data); err != nil {
+			return nil, 0, fmt.Errorf("module %d: %w", i+1, err)
+		}
+		starts = append(starts, next)
+		next = page(next + size)
+	}
+	return starts, next, nil
+}
+
+// memoryMap is the multiboot memory map: what is RAM, and what must be left
+// alone.
+func memoryMap(size, below4G uint64) (mmap []byte) {
+	const usable, reserved = 1, 2
+	region := func(base, length uint64, typ uint32) {
+		mmap = binary.LittleEndian.AppendUint32(mmap, 20)
+		mmap = binary.LittleEndian.AppendUint64(mmap, base)
+		mmap = binary.LittleEndian.AppendUint64(mmap, length)
+		mmap = binary.LittleEndian.AppendUint32(mmap, typ)
+	}
+	region(0, baseMemory, usable)
+	region(baseMemory, 640<<10-baseMemory, reserved)
+	region(romBase, romSize, reserved)
+	region(1<<20, below4G-1<<20, usable)
+	region(0xfec00000, 0x1400000, reserved)
+	if size > below4G {
+		region(1<<32, size-below4G, usable)
+	}
+	return mmap
 }
