@@ -190,6 +190,9 @@ func (r *record) golden(s *shared) (*campaigns.Golden, error) {
 	if !ok && r.l.ownHypervisor() {
 		return nil, errors.New("the hypervisor never reported that its VMs are ready")
 	}
+	for len(g.Transitions) > 0 && g.Transitions[0].At < ready {
+		g.Transitions = g.Transitions[1:]
+	}
 	for _, at := range r.entries {
 		if at >= ready {
 			g.Entries++

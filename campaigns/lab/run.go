@@ -32,17 +32,27 @@ type experiment struct {
 
 // Run carries out one experiment.
 func (l *Lab) Run(ctx context.Context, e campaigns.Experiment) (inject.Result, error) {
-	if _, err := l.Golden(ctx); err != nil {
+	x, err := l.experiment(ctx, e)
+	if err != nil {
 		return inject.Result{}, err
 	}
+	return *x.res, nil
+}
+
+// experiment carries out one experiment and keeps what it saw.
+func (l *Lab) experiment(ctx context.Context, e campaigns.Experiment) (*experiment, error) {
+	if _, err := l.Golden(ctx); err != nil {
+		return nil, err
+	}
 	x := &experiment{l: l, ctx: ctx, f: e.Fault, res: &inject.Result{Index: e.Index, Group: e.Group, Fault: e.Fault}}
-	invalid := func(why string) (inject.Result, error) {
+	invalid := func(why string) (*experiment, error) {
+		x.res.Applied = nil
 		x.res.Outcome, x.res.Detail = inject.Invalid, why
-		return *x.res, nil
+		return x, nil
 	}
 	at, ok, err := l.resolve(ctx, &e.Fault.Trigger)
 	if err != nil {
-		return *x.res, err
+		return nil, err
 	}
 	if !ok || at >= l.shared.count {
 		return invalid("the golden run never comes to the trigger")
@@ -52,17 +62,16 @@ func (l *Lab) Run(ctx context.Context, e campaigns.Experiment) (inject.Result, e
 		return invalid(err.Error())
 	}
 	if err := x.start(); err != nil {
-		return *x.res, err
+		return nil, err
 	}
 	defer x.close()
 	if err := x.flip(); err != nil {
-		x.res.Applied = nil
 		return invalid(err.Error())
 	}
 	if err := x.follow(); err != nil {
-		return *x.res, err
+		return nil, err
 	}
-	return *x.res, x.ctx.Err()
+	return x, ctx.Err()
 }
 
 // aim turns a target in a control structure into the memory it lies in, and
