@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"testing"
-
-	"github.com/flipvisor/flipvisor/mmu"
 )
 
 // A tiny virtual machine: the host in 64-bit mode, as newTestCPU makes it,
@@ -313,5 +311,3 @@ func BenchmarkVMExit(b *testing.B) {
 		})
 	}
 }
-
-var _ = mmu.PageSize
