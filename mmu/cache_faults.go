@@ -320,3 +320,7 @@ func (c *Cache) inspectWriteBack(l CacheLevel, i int) {
 		}
 	}
 }
+
+// Flawed says whether any flip is still in the caches: as long as not, they
+// can be taken away without changing what the program sees.
+func (c *Cache) Flawed() bool { return len(c.flaws) != 0 }

@@ -25,7 +25,7 @@ func (x *experiment) accompany(next int) error {
 	if ladder := x.l.shared.ladder; next < len(ladder) {
 		until = min(until, ladder[next].snap.Count)
 	}
-	g, err := x.goldenAt(x.at)
+	g, err := x.l.goldenAt(x.at)
 	if err != nil {
 		return err
 	}
@@ -68,8 +68,7 @@ func (x *experiment) diverged(p inject.Point) {
 }
 
 // goldenAt brings the golden machine to a count.
-func (x *experiment) goldenAt(at uint64) (*machine.Machine, error) {
-	l := x.l
+func (l *Lab) goldenAt(at uint64) (*machine.Machine, error) {
 	if _, err := l.newMachineFor(&l.golden); err != nil {
 		return nil, err
 	}
@@ -106,7 +105,7 @@ func (x *experiment) findDivergence(from, to uint64) error {
 	if m.Count() < from {
 		again.run(from)
 	}
-	g, err := x.goldenAt(max(from, m.Count()))
+	g, err := x.l.goldenAt(max(from, m.Count()))
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"sort"
 
 	"github.com/flipvisor/flipvisor/cpu"
-	"github.com/flipvisor/flipvisor/cpu/decode"
 	"github.com/flipvisor/flipvisor/inject"
 	"github.com/flipvisor/flipvisor/machine"
 )
@@ -73,8 +72,8 @@ func (l *Lab) offset(at uint64, t *inject.Trigger) (uint64, bool, error) {
 	return mode.At(k), true, nil
 }
 
-// search runs the golden run again, instruction by instruction, for the
-// moments that no record has.
+// search runs the golden run again, block by block, for the moments that no
+// record has.
 func (l *Lab) search(ctx context.Context, t *inject.Trigger) (at uint64, ok bool, err error) {
 	m, err := l.newMachineFor(&l.golden)
 	if err != nil {
@@ -107,23 +106,31 @@ func (l *Lab) search(ctx context.Context, t *inject.Trigger) (at uint64, ok bool
 		}
 		m.Mem.Watch(t.Address, 1, triggerWatch)
 		defer m.Mem.Unwatch(triggerWatch)
-	} else {
-		m.CPU.SetHooks(cpu.Hooks{Step: func(rip uint64, in *decode.Inst) {
-			if t.Moment == inject.AtSymbol {
-				if rip == target && !m.CPU.InGuest() {
-					hit(m.CPU.Count)
-				}
-			} else if pa, mapped := m.CPU.Physical(rip); mapped && t.Address-pa < uint64(in.Len) {
-				hit(m.CPU.Count)
-			}
-		}})
+		defer func() { m.Mem.Watched = nil }()
 	}
-	defer m.CPU.SetHooks(cpu.Hooks{})
-	for !ok {
-		if err := ctx.Err(); err != nil {
-			return 0, false, err
+	wanted := func(s *cpu.Straight, bytes int) bool {
+		switch {
+		case t.Moment == inject.AtSymbol:
+			return target-m.CPU.RIP < uint64(bytes) && !m.CPU.InGuest()
+		case t.Access == inject.FetchAccess:
+			return t.Address-s.Physical < uint64(bytes)
 		}
-		if m.Run(m.Count()+quantum).Reason != machine.AtCount {
+		return false
+	}
+	for steps := 0; !ok; steps++ {
+		if steps%1_000_000 == 0 && ctx.Err() != nil {
+			return 0, false, ctx.Err()
+		}
+		// A block that has nothing to do with the target runs as a whole.
+		to := m.Count() + 1
+		if s, straight := m.CPU.Straight(); straight {
+			if !wanted(&s, s.Bytes) {
+				to = min(m.Count()+uint64(len(s.Insts)), max(to, m.NextEvent()))
+			} else if t.Moment == inject.AtSymbol && m.CPU.RIP == target || t.Moment == inject.AtAccess && wanted(&s, int(s.Insts[0].Len)) {
+				hit(m.Count())
+			}
+		}
+		if m.Run(to).Reason != machine.AtCount {
 			break
 		}
 	}
