@@ -17,6 +17,14 @@ func (u *UART) Receive(b byte) bool {
 	return true
 }
 
+// Waiting is how many bytes wait to be received.
+func (u *UART) Waiting() int { return len(u.input) }
+
+// Listens says whether a byte received interrupts.
+func (u *UART) Listens() bool {
+	return u.ier&ierReceive != 0 && u.mcr&(mcrOut2|mcrLoop) == mcrOut2
+}
+
 // Deadline implements Timed.
 func (u *UART) Deadline() uint64 { return min(u.txDone, u.rxNext, u.rxIdle) }
 

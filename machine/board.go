@@ -240,15 +240,25 @@ func (m *Machine) wakers() (interrupt, nmi bool) {
 		irq int
 		devices.Timed
 	}{{irqTimer, m.PIT}, {irqClock, m.RTC}} {
-		if d.Deadline() == devices.Never {
-			continue
-		}
-		if m.LAPIC.PassesExtINT() && !m.PIC.Masked(d.irq) {
-			interrupt = true
-		}
-		if pin := isaPin(d.irq); !m.IOAPIC.Masked(pin) {
-			interrupt, nmi = true, nmi || m.IOAPIC.SendsNMI(pin)
+		if d.Deadline() != devices.Never {
+			i, n := m.reaches(d.irq)
+			interrupt, nmi = interrupt || i, nmi || n
 		}
 	}
 	return interrupt, nmi
+}
+
+// reaches says whether an old interrupt gets through to the processor, and
+// whether as an NMI.
+func (m *Machine) reaches(irq int) (interrupt, nmi bool) {
+	if pin := isaPin(irq); !m.IOAPIC.Masked(pin) {
+		interrupt, nmi = true, m.IOAPIC.SendsNMI(pin)
+	}
+	return interrupt || m.LAPIC.PassesExtINT() && !m.PIC.Masked(irq), nmi
+}
+
+// InputCanWake says whether console input can end the processor's halt.
+func (m *Machine) InputCanWake() bool {
+	interrupt, nmi := m.reaches(irqCOM1)
+	return m.UART.Listens() && (nmi || m.CPU.CanWake(interrupt))
 }

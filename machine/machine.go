@@ -70,6 +70,7 @@ type Machine struct {
 	inputs []Input // still to be applied, in order
 	log    []Input // applied so far
 	buf    []byte  // reused for saved state
+	idled  uint64  // see Idled
 }
 
 type namedPart struct {
@@ -152,7 +153,8 @@ func (m *Machine) Run(until uint64) Stop {
 			if !nmi && !m.CPU.CanWake(interrupt) {
 				return Stop{Reason: Idle}
 			}
-			m.CPU.IdleUntil(min(until, m.NextEvent()))
+			halted := m.CPU.Count
+			m.idled += m.CPU.IdleUntil(min(until, m.NextEvent())) - halted
 		case cpu.StopShutdown:
 			return Stop{Reason: Shutdown}
 		case cpu.StopError:
@@ -160,6 +162,10 @@ func (m *Machine) Run(until uint64) Stop {
 		}
 	}
 }
+
+// Idled is how much of the time that this Machine has gone through its
+// processor was halted. It is no part of the state.
+func (m *Machine) Idled() uint64 { return m.idled }
 
 // Walk visits the whole state but for the content of memory.
 func (m *Machine) Walk(w *state.Walker) {

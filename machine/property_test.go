@@ -74,7 +74,7 @@ func endingOf(m *Machine, stop Stop, out *bytes.Buffer) ending {
 // through the same states.
 func TestHoweverRun(t *testing.T) {
 	programs := []program{miniOS("seqread"), miniOS("x264"), miniOS("postmark"), miniOS("freqmine")}
-	programs = append(programs, morePrograms(t)...)
+	programs = append(programs, hypervisor(t))
 	for _, p := range programs {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
@@ -197,5 +197,18 @@ func inputsFrom(log []Input, count uint64) []Input {
 	return log[i:]
 }
 
-// morePrograms are those that need more than the mini-OS.
-func morePrograms(testing.TB) []program { return nil }
+// hypervisor has three guests of different kinds on it.
+func hypervisor(t testing.TB) program {
+	guest := func(memory, workload string) Module {
+		return Module{
+			Args: "minios guest memory=" + memory + " -- workload=" + workload,
+			Data: readImage(t, "hv/images/minios.elf"),
+		}
+	}
+	return program{
+		name: "hypervisor", image: "hv/images/hypervisor.elf",
+		cmdline: "hypervisor detect=runtime policy=stop",
+		modules: []Module{guest("16", "bzip2"), guest("16", "postmark"), guest("16", "x264")},
+		memory:  128 << 20,
+	}
+}
