@@ -121,15 +121,15 @@ func (s Sample) Number(space float64) int {
 
 // Gate is the bar that the result has to pass.
 type Gate struct {
-	Confidence float64
-	Conditions []Condition
+	Confidence float64     `json:"confidence"`
+	Conditions []Condition `json:"conditions"`
 }
 
 // Condition bounds one metric.
 type Condition struct {
-	Metric  string
-	AtLeast bool // or else at most
-	Bar     float64
+	Metric  string  `json:"metric"`
+	AtLeast bool    `json:"at_least"` // or else at most
+	Bar     float64 `json:"bar"`
 }
 
 // Train says how to train the transition model from the campaign.

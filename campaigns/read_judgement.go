@@ -41,9 +41,10 @@ const (
 	OverheadShare      = "overhead"
 )
 
-// plainNumber reports whether a metric is a count and no share.
-func plainNumber(metric string) bool {
-	return metric == FalsePositives || metric == ToolErrors || metric == InvalidFaults
+// Counts reports whether the condition's metric is a plain number and no
+// share.
+func (c Condition) Counts() bool {
+	return c.Metric == FalsePositives || c.Metric == ToolErrors || c.Metric == InvalidFaults
 }
 
 // metricOf gives the gate's word for an outcome: app_crash.
@@ -93,13 +94,13 @@ func (g *Gate) add(b *block, metric, prefix string, atLeast bool) {
 	if !b.has(prefix + metric) {
 		return
 	}
-	bar := 0.0
-	if plainNumber(metric) {
-		bar = float64(b.integer(prefix+metric, 0, 0, 1<<53))
+	c := Condition{Metric: metric, AtLeast: atLeast}
+	if c.Counts() {
+		c.Bar = float64(b.integer(prefix+metric, 0, 0, 1<<53))
 	} else {
-		bar = b.real(prefix+metric, 0, 0, 1)
+		c.Bar = b.real(prefix+metric, 0, 0, 1)
 	}
-	g.Conditions = append(g.Conditions, Condition{metric, atLeast, bar})
+	g.Conditions = append(g.Conditions, c)
 }
 
 func (r *reader) train(outer *hcl.Block, vms []VM, folder string) *Train {

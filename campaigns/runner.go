@@ -146,6 +146,7 @@ func (r *Runner) manifest(g *Golden, number int) (Manifest, error) {
 	return Manifest{
 		Campaign: r.Campaign.Name, Digest: r.Campaign.Digest(), Golden: g.Digest,
 		Seed: r.Campaign.Sample.Seed, Samples: number,
+		Description: r.Campaign.Description, Gate: r.Campaign.Gate,
 		File: filepath.Base(r.Campaign.Path), Folder: folder,
 	}, nil
 }

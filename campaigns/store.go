@@ -35,6 +35,9 @@ type Manifest struct {
 	Golden   string `json:"golden"` // Golden.Digest: images, and the machine's behaviour
 	Seed     int64  `json:"seed"`
 	Samples  int    `json:"samples"` // as many as were asked for last
+	// What only reports need, as it was asked for last.
+	Description string `json:"description,omitempty"`
+	Gate        Gate   `json:"gate"`
 	// File is the copy of the campaign file in this folder; Folder is where
 	// relative paths in it start from.
 	File   string `json:"file"`
@@ -116,13 +119,18 @@ func (s *Store) enter(m Manifest, source []byte) error {
 		if err := m.differs(old); err != nil {
 			return fmt.Errorf("results folder %s belongs to other results: %w", s.dir, err)
 		}
-		m.File, m.Folder = old.File, old.Folder
+		if old.File != m.File {
+			os.Remove(filepath.Join(s.dir, old.File)) // the same campaign under another name
+		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	default:
-		if err := s.claim(m, source); err != nil {
+		if err := s.claim(); err != nil {
 			return err
 		}
+	}
+	if err := s.writeFile(m.File, source); err != nil {
+		return err
 	}
 	if err := s.writeJSON(manifestFile, m); err != nil {
 		return err
@@ -130,8 +138,8 @@ func (s *Store) enter(m Manifest, source []byte) error {
 	return s.openResults()
 }
 
-// claim makes an empty folder this campaign's.
-func (s *Store) claim(m Manifest, source []byte) error {
+// claim checks that a folder without a manifest is nobody's.
+func (s *Store) claim() error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		return err
@@ -141,7 +149,7 @@ func (s *Store) claim(m Manifest, source []byte) error {
 			return fmt.Errorf("results folder %s: there is %s in it, but no %s; name an empty or a new folder", s.dir, e.Name(), manifestFile)
 		}
 	}
-	return s.writeFile(m.File, source)
+	return nil
 }
 
 // openResults reads what is there and prepares to append to it.

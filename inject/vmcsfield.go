@@ -113,16 +113,18 @@ var vmcsTypes = names{"control", "read_only", "guest", "host"}
 // ParseVMCSFields reads the name of one field, of one kind of field
 // (control, guest, host, read_only), or all.
 func ParseVMCSFields(s string) ([]VMCSField, error) {
-	kind := slices.Index(vmcsTypes, s)
-	if kind < 0 && s != "all" {
+	if s != "all" && !slices.Contains(vmcsTypes, s) {
 		f, err := ParseVMCSField(s)
 		return []VMCSField{f}, err
 	}
 	var set []VMCSField
 	for _, f := range VMCSFields() {
-		if s == "all" || int(f>>10&3) == kind {
+		if s == "all" || f.Type() == s {
 			set = append(set, f)
 		}
 	}
 	return set, nil
 }
+
+// Type is what the field is for: control, read_only, guest or host.
+func (f VMCSField) Type() string { return vmcsTypes[f>>10&3] }

@@ -35,9 +35,9 @@ func (v *Verdict) UnmarshalText(text []byte) error {
 // exception, which no interval can show: there the sample itself decides.
 func AtLeast(i Interval, bar float64) Verdict {
 	switch {
-	case bar >= 1 && i.Value == 1, i.Low >= bar:
+	case bar == 1 && i.Value == 1, i.Low >= bar:
 		return Pass
-	case bar >= 1 && i.Value < 1, i.High < bar:
+	case bar == 1 && i.Value < 1, i.High < bar:
 		return Fail
 	}
 	return Inconclusive
@@ -47,9 +47,9 @@ func AtLeast(i Interval, bar float64) Verdict {
 // exception, as in AtLeast.
 func AtMost(i Interval, bar float64) Verdict {
 	switch {
-	case bar <= 0 && i.Value == 0, i.High <= bar:
+	case bar == 0 && i.Value == 0, i.High <= bar:
 		return Pass
-	case bar <= 0 && i.Value > 0, i.Low > bar:
+	case bar == 0 && i.Value > 0, i.Low > bar:
 		return Fail
 	}
 	return Inconclusive
