@@ -10,20 +10,36 @@ import (
 // Disassemble gives the text of the instruction at the start of code, found
 // at pc, in Intel's syntax, and its length. sym, which may be nil, names
 // addresses: it returns the symbol that an address lies in and where that
-// begins. Package x86asm does the printing where it knows the instruction
-// and agrees about its length; otherwise Inst.Text does.
+// begins. Package x86asm does the printing where it knows the instruction,
+// agrees about its length, and no address is in it, since it leaves symbols
+// with an offset and absolute addresses out; otherwise Inst.Text does.
 func Disassemble(code []byte, mode Mode, pc uint64, sym func(uint64) (string, uint64)) (string, int) {
 	in, err := Decode(code, mode)
 	if err != nil {
 		return "(bad)", max(int(in.Len), 1)
 	}
-	if !in.VEX && !in.EVEX && !misprinted(in.Op) {
+	if !in.VEX && !in.EVEX && !misprinted(in.Op) && !in.namesAddress() {
 		x, err := x86asm.Decode(code[:in.Len], 8*int(mode))
 		if err == nil && x.Op != 0 && x.Len == int(in.Len) {
 			return x86asm.IntelSyntax(x, pc, x86asm.SymLookup(sym)), x.Len
 		}
 	}
 	return in.Text(pc, sym), int(in.Len)
+}
+
+// namesAddress says that an operand is an address without a register.
+func (in *Inst) namesAddress() bool {
+	for i := range in.Args {
+		switch in.Args[i].Kind {
+		case KindRel, KindFar:
+			return true
+		case KindMem:
+			if in.Mem.Base == NoReg {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // misprinted says that x86asm knows the opcode under another name, or prints
@@ -307,7 +323,7 @@ func (in *Inst) memText(a *Arg) string {
 	}
 	switch {
 	case plus == "":
-		b.WriteString(hexOfSize(m.Disp, int(in.AddrSize)))
+		fmt.Fprintf(&b, "%#x", uint64(m.Disp)&(1<<(8*in.AddrSize)-1))
 	case m.Disp < 0:
 		fmt.Fprintf(&b, "-%#x", -m.Disp)
 	case m.Disp > 0 || m.RIPRel:

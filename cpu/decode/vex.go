@@ -7,18 +7,24 @@ func (d *decoder) vex(first byte) error {
 	in.VEX = true
 	bad := d.p66 || d.rep != 0 || in.Lock || in.REX != 0
 	in.REX = 0
-	start := d.pos
-	b := d.next()
+	b := d.peek()
 	d.r = ^b >> 4 & 8
 	d.x, d.b, d.w = 0, 0, false
 	in.Map = 1
 	if first == 0xC4 {
+		in.Map = b & 31
+		if in.Map&3 == 0 { // what follows is taken for the ModRM of LES
+			in.Opcode = first
+			d.skip()
+			return ErrInvalid
+		}
 		d.x = ^b >> 3 & 8
 		d.b = ^b >> 2 & 8
-		in.Map = b & 31
-		b = d.next()
+		d.next()
+		b = d.peek()
 		d.w = b&0x80 != 0
 	}
+	d.next()
 	d.vvvv = ^b >> 3 & 15
 	in.VexL = b >> 2 & 1
 	in.VexW = d.w
@@ -26,20 +32,15 @@ func (d *decoder) vex(first byte) error {
 	if !d.long {
 		d.r, d.x, d.b = 0, 0, 0
 	}
+	in.Opcode = d.next()
 	row := &ud
-	if in.Map&3 == 0 { // what follows C4 is taken for the ModRM of LES
-		d.pos = start
-		in.Opcode = first
-	} else {
-		in.Opcode = d.next()
-		switch in.Map {
-		case 1:
-			row = &vex0F[in.Opcode]
-		case 2:
-			row = &vex0F38[in.Opcode]
-		case 3:
-			row = &vex0F3A[in.Opcode]
-		}
+	switch in.Map {
+	case 1:
+		row = &vex0F[in.Opcode]
+	case 2:
+		row = &vex0F38[in.Opcode]
+	case 3:
+		row = &vex0F3A[in.Opcode]
 	}
 	err := d.finish(row)
 	in.OpSize = max(in.OpSize, 4) // there is no 16-bit form
@@ -87,22 +88,23 @@ func (d *decoder) evex() error {
 	in.Op, in.EVEX = EVEX_UNKNOWN, true
 	bad := d.p66 || d.rep != 0 || in.Lock || in.REX != 0
 	in.REX = 0
-	start := d.pos
-	p0, p1, p2 := d.next(), d.next(), d.next()
+	p0 := d.peek()
 	in.Map = p0 & 7
+	if in.Map&3 == 0 { // what follows is taken for the ModRM of BOUND
+		in.Opcode = 0x62
+		d.skip()
+		return ErrInvalid
+	}
+	d.next()
+	p1, p2 := d.next(), d.next()
 	if d.long {
 		d.r, d.x, d.b = ^p0>>4&8, ^p0>>3&8, ^p0>>2&8
 	}
 	in.VexW = p1&0x80 != 0
 	in.VexL = p2 >> 5 & 3
-	if in.Map&3 == 0 { // what follows 62 is taken for the ModRM of BOUND
-		d.pos = start
-		in.Opcode = 0x62
-	} else {
-		in.Opcode = d.next()
-	}
+	in.Opcode = d.next()
 	d.skip()
-	if bad || p0&8 != 0 || p1&4 == 0 || in.Map&3 == 0 || in.Map == 7 {
+	if bad || p0&8 != 0 || p1&4 == 0 || in.Map == 7 {
 		return ErrInvalid
 	}
 	return nil
