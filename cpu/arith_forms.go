@@ -25,7 +25,7 @@ func add8RegMem(c *CPU, in *Inst) *Inst {
 
 func add8MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -35,7 +35,7 @@ func add8MemReg(c *CPU, in *Inst) *Inst {
 
 func add8MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -64,7 +64,7 @@ func add16RegMem(c *CPU, in *Inst) *Inst {
 
 func add16MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -74,7 +74,7 @@ func add16MemReg(c *CPU, in *Inst) *Inst {
 
 func add16MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -103,7 +103,7 @@ func add32RegMem(c *CPU, in *Inst) *Inst {
 
 func add32MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -113,7 +113,7 @@ func add32MemReg(c *CPU, in *Inst) *Inst {
 
 func add32MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -142,7 +142,7 @@ func add64RegMem(c *CPU, in *Inst) *Inst {
 
 func add64MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -152,7 +152,7 @@ func add64MemReg(c *CPU, in *Inst) *Inst {
 
 func add64MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -181,7 +181,7 @@ func or8RegMem(c *CPU, in *Inst) *Inst {
 
 func or8MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -191,7 +191,7 @@ func or8MemReg(c *CPU, in *Inst) *Inst {
 
 func or8MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -220,7 +220,7 @@ func or16RegMem(c *CPU, in *Inst) *Inst {
 
 func or16MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -230,7 +230,7 @@ func or16MemReg(c *CPU, in *Inst) *Inst {
 
 func or16MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -259,7 +259,7 @@ func or32RegMem(c *CPU, in *Inst) *Inst {
 
 func or32MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -269,7 +269,7 @@ func or32MemReg(c *CPU, in *Inst) *Inst {
 
 func or32MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -298,7 +298,7 @@ func or64RegMem(c *CPU, in *Inst) *Inst {
 
 func or64MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -308,7 +308,7 @@ func or64MemReg(c *CPU, in *Inst) *Inst {
 
 func or64MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -337,7 +337,7 @@ func adc8RegMem(c *CPU, in *Inst) *Inst {
 
 func adc8MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -347,7 +347,7 @@ func adc8MemReg(c *CPU, in *Inst) *Inst {
 
 func adc8MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -376,7 +376,7 @@ func adc16RegMem(c *CPU, in *Inst) *Inst {
 
 func adc16MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -386,7 +386,7 @@ func adc16MemReg(c *CPU, in *Inst) *Inst {
 
 func adc16MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -415,7 +415,7 @@ func adc32RegMem(c *CPU, in *Inst) *Inst {
 
 func adc32MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -425,7 +425,7 @@ func adc32MemReg(c *CPU, in *Inst) *Inst {
 
 func adc32MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -454,7 +454,7 @@ func adc64RegMem(c *CPU, in *Inst) *Inst {
 
 func adc64MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -464,7 +464,7 @@ func adc64MemReg(c *CPU, in *Inst) *Inst {
 
 func adc64MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -493,7 +493,7 @@ func sbb8RegMem(c *CPU, in *Inst) *Inst {
 
 func sbb8MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -503,7 +503,7 @@ func sbb8MemReg(c *CPU, in *Inst) *Inst {
 
 func sbb8MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -532,7 +532,7 @@ func sbb16RegMem(c *CPU, in *Inst) *Inst {
 
 func sbb16MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -542,7 +542,7 @@ func sbb16MemReg(c *CPU, in *Inst) *Inst {
 
 func sbb16MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -571,7 +571,7 @@ func sbb32RegMem(c *CPU, in *Inst) *Inst {
 
 func sbb32MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -581,7 +581,7 @@ func sbb32MemReg(c *CPU, in *Inst) *Inst {
 
 func sbb32MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -610,7 +610,7 @@ func sbb64RegMem(c *CPU, in *Inst) *Inst {
 
 func sbb64MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -620,7 +620,7 @@ func sbb64MemReg(c *CPU, in *Inst) *Inst {
 
 func sbb64MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -649,7 +649,7 @@ func and8RegMem(c *CPU, in *Inst) *Inst {
 
 func and8MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -659,7 +659,7 @@ func and8MemReg(c *CPU, in *Inst) *Inst {
 
 func and8MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -688,7 +688,7 @@ func and16RegMem(c *CPU, in *Inst) *Inst {
 
 func and16MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -698,7 +698,7 @@ func and16MemReg(c *CPU, in *Inst) *Inst {
 
 func and16MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -727,7 +727,7 @@ func and32RegMem(c *CPU, in *Inst) *Inst {
 
 func and32MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -737,7 +737,7 @@ func and32MemReg(c *CPU, in *Inst) *Inst {
 
 func and32MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -766,7 +766,7 @@ func and64RegMem(c *CPU, in *Inst) *Inst {
 
 func and64MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -776,7 +776,7 @@ func and64MemReg(c *CPU, in *Inst) *Inst {
 
 func and64MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -805,7 +805,7 @@ func sub8RegMem(c *CPU, in *Inst) *Inst {
 
 func sub8MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -815,7 +815,7 @@ func sub8MemReg(c *CPU, in *Inst) *Inst {
 
 func sub8MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -844,7 +844,7 @@ func sub16RegMem(c *CPU, in *Inst) *Inst {
 
 func sub16MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -854,7 +854,7 @@ func sub16MemReg(c *CPU, in *Inst) *Inst {
 
 func sub16MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -883,7 +883,7 @@ func sub32RegMem(c *CPU, in *Inst) *Inst {
 
 func sub32MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -893,7 +893,7 @@ func sub32MemReg(c *CPU, in *Inst) *Inst {
 
 func sub32MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -922,7 +922,7 @@ func sub64RegMem(c *CPU, in *Inst) *Inst {
 
 func sub64MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -932,7 +932,7 @@ func sub64MemReg(c *CPU, in *Inst) *Inst {
 
 func sub64MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -961,7 +961,7 @@ func xor8RegMem(c *CPU, in *Inst) *Inst {
 
 func xor8MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -971,7 +971,7 @@ func xor8MemReg(c *CPU, in *Inst) *Inst {
 
 func xor8MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 8/8)
+	v, ok := c.loadRMW(in, va, 1)
 	if !ok {
 		return c.fault(in)
 	}
@@ -1000,7 +1000,7 @@ func xor16RegMem(c *CPU, in *Inst) *Inst {
 
 func xor16MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -1010,7 +1010,7 @@ func xor16MemReg(c *CPU, in *Inst) *Inst {
 
 func xor16MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 16/8)
+	v, ok := c.loadRMW(in, va, 2)
 	if !ok {
 		return c.fault(in)
 	}
@@ -1039,7 +1039,7 @@ func xor32RegMem(c *CPU, in *Inst) *Inst {
 
 func xor32MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -1049,7 +1049,7 @@ func xor32MemReg(c *CPU, in *Inst) *Inst {
 
 func xor32MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 32/8)
+	v, ok := c.loadRMW(in, va, 4)
 	if !ok {
 		return c.fault(in)
 	}
@@ -1078,7 +1078,7 @@ func xor64RegMem(c *CPU, in *Inst) *Inst {
 
 func xor64MemReg(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
@@ -1088,7 +1088,7 @@ func xor64MemReg(c *CPU, in *Inst) *Inst {
 
 func xor64MemImm(c *CPU, in *Inst) *Inst {
 	va := c.ea(in)
-	v, ok := c.loadRMW(in, va, 64/8)
+	v, ok := c.loadRMW(in, va, 8)
 	if !ok {
 		return c.fault(in)
 	}
