@@ -449,7 +449,7 @@ func (d *decoder) allowed(a attr) bool {
 	if in.Lock && (a&aLock == 0 || in.Args[0].Kind != KindMem) {
 		return false
 	}
-	if a&(aNoRep|aNo66) != 0 && (d.rep != 0 || a&aNo66 != 0 && d.p66) {
+	if a&aNo66 != 0 && (d.rep != 0 || d.p66) {
 		return false
 	}
 	if in.VEX {

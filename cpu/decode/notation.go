@@ -191,7 +191,6 @@ const (
 	aL1                       // VEX.L must be 1
 	aW0                       // VEX.W must be 0
 	aW1                       // VEX.W must be 1
-	aNoRep                    // F2 and F3 are invalid
 	aNo66                     // 66, F2 and F3 are invalid
 	aVSIB                     // the memory operand's index is a vector register
 	aSIB                      // the memory operand needs a SIB byte
@@ -277,7 +276,6 @@ func (e entry) l0() entry              { return e.with(aL0) }
 func (e entry) l1() entry              { return e.with(aL1) }
 func (e entry) w0() entry              { return e.with(aW0) }
 func (e entry) w1() entry              { return e.with(aW1) }
-func (e entry) noRep() entry           { return e.with(aNoRep) }
 func (e entry) implied() entry         { return e.with(aImplied) }
 func (e entry) no66() entry            { return e.with(aNo66) }
 

@@ -15,6 +15,8 @@ type sigaction struct {
 }
 
 // previous is the handler of SIGFPE that onSIGFPE stands before.
+//
+//lint:ignore U1000 the assembly reads it
 var previous uintptr
 
 // handlerAddress is the address of onSIGFPE.
