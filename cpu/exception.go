@@ -147,13 +147,12 @@ func (c *CPU) exception(e Exception) {
 	if e.Kind == 0 {
 		e.Kind = EventHardware
 	}
-	c.deliverEvent(e, 0)
+	c.deliverEvent(e)
 }
 
 // deliverEvent delivers an event through the IDT, with everything that can
 // happen on the way: VM exits, nested exceptions, double and triple faults.
-// length is the instruction's, for software events.
-func (c *CPU) deliverEvent(e Exception, length uint8) {
+func (c *CPU) deliverEvent(e Exception) {
 	c.Activity = Active
 	c.delivered = true
 	for {
@@ -176,7 +175,7 @@ func (c *CPU) deliverEvent(e Exception, length uint8) {
 			c.DR[7] &^= 1 << 13 // GD
 			c.MSR.DebugCtl &^= 1
 		}
-		c.vmxVectoring(&e, length)
+		c.vmxVectoring(&e)
 		ok := c.deliver(e)
 		if ok {
 			c.vmxVectoringDone()
@@ -198,7 +197,9 @@ func (c *CPU) deliverEvent(e Exception, length uint8) {
 		second := faultClass(next.Vector)
 		switch {
 		case first == 3:
-			c.tripleFault()
+			if !c.interceptException(&next) {
+				c.tripleFault()
+			}
 			return
 		case first == 1 && second == 1, first == 2 && second != 0:
 			// The intercept of the second exception comes before the
@@ -211,7 +212,6 @@ func (c *CPU) deliverEvent(e Exception, length uint8) {
 		default:
 			e = next
 		}
-		length = 0
 	}
 }
 

@@ -585,8 +585,8 @@ func intN(c *CPU, in *Inst) *Inst {
 	}
 	at := c.address(in)
 	c.leave(in)
-	e.next, c.RIP = c.RIP, at
-	c.deliverEvent(e, in.len)
+	e.next, e.length, c.RIP = c.RIP, in.len, at
+	c.deliverEvent(e)
 	return nil
 }
 

@@ -82,7 +82,7 @@ func (c *CPU) deliverNMI() {
 	}
 	c.nmiPending = false
 	c.nmiBlocked = true
-	c.deliverEvent(Exception{Vector: VectorNMI, Kind: EventNMI}, 0)
+	c.deliverEvent(Exception{Vector: VectorNMI, Kind: EventNMI})
 }
 
 // acceptInterrupt takes the APIC's interrupt if RFLAGS.IF, or a VM exit,
@@ -94,7 +94,7 @@ func (c *CPU) acceptInterrupt() bool {
 	if c.rflags&FlagIF == 0 {
 		return false
 	}
-	c.deliverEvent(Exception{Vector: c.APIC.Ack(), Kind: EventExternal}, 0)
+	c.deliverEvent(Exception{Vector: c.APIC.Ack(), Kind: EventExternal})
 	return true
 }
 

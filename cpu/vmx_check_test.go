@@ -101,7 +101,7 @@ func TestEntryChecks(t *testing.T) {
 	}
 	G := guest(0)
 	rows := []row{
-		{"26.2", "as it is", all(), 0, 0},
+		{"27.2", "as it is", all(), 0, 0},
 
 		// 27.2.1.1, VM-execution control fields.
 		{"27.2.1.1", "pin: reserved bit clear", without(vmPinControls, 1<<1), controls, 0},

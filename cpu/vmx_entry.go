@@ -150,10 +150,9 @@ func (c *CPU) injectEvent(e *vmentry) {
 		Vector: uint8(e.info), Kind: kind, injected: true, trap: true,
 		HasCode: e.info&infoCode != 0, Code: e.code,
 	}
-	length := uint8(0)
 	switch kind {
 	case EventSoftware, EventPrivSoftware, EventSoftException:
-		length = uint8(e.length)
+		x.length = uint8(e.length)
 		x.next = c.RIP + e.length
 		if !c.long {
 			x.next &= 0xffffffff
@@ -166,5 +165,5 @@ func (c *CPU) injectEvent(e *vmentry) {
 		}
 	}
 	c.shadow = ShadowNone
-	c.deliverEvent(x, length)
+	c.deliverEvent(x)
 }

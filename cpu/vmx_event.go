@@ -177,16 +177,19 @@ func (c *CPU) vmxFault(e Exception) {
 }
 
 // vmxVectoring notes the event whose delivery begins, for an exit in the
-// middle of it. length is the instruction's, for software events.
-func (c *CPU) vmxVectoring(e *Exception, length uint8) {
+// middle of it.
+func (c *CPU) vmxVectoring(e *Exception) {
 	if !c.vmx.guest {
 		return
 	}
 	c.vectoring = vectoring{
-		info: infoValid | uint32(e.Kind)<<infoType | uint32(e.Vector), code: e.Code, length: length, rf: e.setsRF(),
+		info: infoValid | uint32(e.Kind)<<infoType | uint32(e.Vector), code: e.Code, rf: e.setsRF(),
 	}
 	if e.HasCode {
 		c.vectoring.info |= infoCode
+	}
+	if e.Kind >= EventSoftware {
+		c.vectoring.length = e.length
 	}
 }
 
