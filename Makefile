@@ -29,8 +29,25 @@ generate: ## write the generated Go files anew
 	$(GO) generate ./...
 
 .PHONY: test-long
-test-long: ## the long forms: millions of differential cases, fuzzing
-	FLIPVISOR_LONG=1 $(GO) test -timeout 120m ./...
+test-long: ## the long forms: 2,000,000 differential cases, 1,000,000 clean VM entries, more
+	FLIPVISOR_LONG=1 $(GO) test -timeout 300m ./...
+
+.PHONY: clean-entries
+clean-entries: ## count false positives over 1,000,000 VM entries without a fault
+	FLIPVISOR_LONG=1 $(GO) test -timeout 60m -v -run TestFalsePositives ./campaigns/lab
+
+.PHONY: difftest
+difftest: ## 2,000,000 instructions against the host's processor
+	FLIPVISOR_LONG=1 $(GO) test -timeout 60m -v ./cpu/difftest
+
+.PHONY: evaluation
+evaluation: ## 10,000 register flips in root mode: results/xentry
+	$(GO) run ./cmd/flipvisor run campaigns/xentry.hcl --samples 10000 --out results/xentry
+
+.PHONY: train-check
+train-check: ## train the transition model again and compare with the committed one
+	$(GO) run ./cmd/flipvisor train campaigns/xentry-train.hcl
+	git diff --exit-code campaigns/models
 
 .PHONY: bench
 bench: ## benchmarks; BENCHMARKS.md holds results
