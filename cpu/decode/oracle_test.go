@@ -118,7 +118,7 @@ func randomCode(r *rand.Rand, mode Mode) []byte {
 	if mode == Mode64 && r.IntN(3) == 0 {
 		c = append(c, 0x40+byte(r.IntN(16)))
 	}
-	switch r.IntN(9) {
+	switch r.IntN(10) {
 	case 6:
 		c = append(c, 0x62)
 	case 0, 1, 2:
@@ -126,9 +126,11 @@ func randomCode(r *rand.Rand, mode Mode) []byte {
 	case 3:
 		c = append(c, 0x0F, []byte{0x38, 0x3A}[r.IntN(2)])
 	case 4:
-		c = append(c, 0xC5)
+		c = append(c, 0xC5, 0x80|vexByte(r))
 	case 5:
-		c = append(c, 0xC4, byte(r.IntN(8)<<5|1+r.IntN(3)))
+		c = append(c, 0xC4, byte(r.IntN(8)<<5|1+r.IntN(3)), byte(r.IntN(2)<<7)|vexByte(r))
+	case 7: // what 64-bit code has less often
+		c = append(c, 0xC4, byte(0xE0|1+r.IntN(3)), byte(r.IntN(2)<<7)|vexByte(r))
 	}
 	for len(c) < 20 {
 		c = append(c, byte(r.Uint32()))
@@ -203,6 +205,19 @@ func absent(in *Inst) bool {
 func intercepted(code []byte) bool {
 	i := bytes.Index(code, []byte{0x0F, 0x01})
 	return i >= 0 && i+2 < len(code) && (code[i+2] == 0xC1 || code[i+2] == 0xD9 || code[i+2] == 0xCF)
+}
+
+// vexByte makes VEX.vvvv, L and pp; half of the time vvvv names nothing, and
+// pp is mostly 66.
+func vexByte(r *rand.Rand) byte {
+	v := byte(r.IntN(128))
+	if r.IntN(2) == 0 {
+		v |= 0x78
+	}
+	if r.IntN(2) == 0 {
+		v = v&^3 | 1
+	}
+	return v
 }
 
 // TestOracle asks the processor about random bytes.
