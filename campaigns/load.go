@@ -12,20 +12,18 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
 
+	"github.com/flipvisor/flipvisor/hv"
 	"github.com/flipvisor/flipvisor/internal/nearest"
 )
 
 // Env is what a campaign file may refer to but does not contain.
 type Env struct {
-	// Workloads are the names that flipvisor's own guest knows.
+	// Workloads are the names that flipvisor's own guest knows; nil are
+	// those of hv.Workloads.
 	Workloads []string
 	// ReadFile reads what the file names; nil is os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
 }
-
-// Workloads are the names of flipvisor's own guest, in the order of their
-// numbers: hv/src/guest/work/list.h.
-var Workloads = []string{"mcf", "bzip2", "freqmine", "canneal", "x264", "postmark", "seqread", "seqwrite"}
 
 // Load reads a campaign file: HCL, or HCL's JSON syntax if its name ends in
 // .json. Mistakes in it are an *InputError.
@@ -53,7 +51,7 @@ func (env Env) read(path string) ([]byte, error) {
 // messages and is where relative paths in it start from.
 func (env Env) Parse(path string, source []byte) (*Campaign, error) {
 	if env.Workloads == nil {
-		env.Workloads = Workloads
+		env.Workloads = hv.Workloads
 	}
 	parser := hclparse.NewParser()
 	parse := parser.ParseHCL

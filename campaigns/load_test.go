@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/flipvisor/flipvisor/campaigns"
+	"github.com/flipvisor/flipvisor/hv"
 	"github.com/flipvisor/flipvisor/inject"
 	"github.com/flipvisor/flipvisor/internal/fakelab"
 )
@@ -173,8 +174,8 @@ func TestWorkloadsAreTheGuests(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^WORKLOAD\((\w+)\)`).FindAllSubmatch(list, -1) {
 		known = append(known, string(m[1]))
 	}
-	if d := cmp.Diff(known, campaigns.Workloads); d != "" {
-		t.Errorf("(-list.h +campaigns):\n%s", d)
+	if d := cmp.Diff(known, hv.Workloads); d != "" {
+		t.Errorf("(-list.h +hv):\n%s", d)
 	}
 }
 
