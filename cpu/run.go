@@ -10,8 +10,13 @@ const maxSlice = 1 << 18
 func (c *CPU) Run(until uint64) Stop {
 	c.stop = StopNone
 	for c.Count < until {
-		if c.attention() && !c.boundary() {
-			return c.stop
+		if c.attention() {
+			if !c.boundary() {
+				return c.stop
+			}
+			if c.vmx.mtfPending { // an event was delivered: this is a boundary again
+				continue
+			}
 		}
 		if c.slow {
 			c.step()

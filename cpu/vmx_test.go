@@ -128,7 +128,7 @@ func newTestVM(tb testing.TB, guest []byte) *testVM {
 		vmExitMSRStore: testMSRArea, vmExitMSRLoad: testMSRArea + 0x400, vmEntryMSRLoad: testMSRArea + 0x800,
 
 		vmHostCR0: c.CR0, vmHostCR3: c.CR3, vmHostCR4: c.CR4, vmHostCS: 8, vmHostSS: 16, vmHostTR: 24,
-		vmHostRSP: testHostStack, vmHostRIP: testExitCode, vmHostIDTRBase: 0x60000,
+		vmHostRSP: testHostStack, vmHostRIP: testExitCode, vmHostIDTRBase: 0x60000, vmHostGDTRBase: testGDT,
 
 		vmGuestCR0: c.CR0, vmGuestCR3: c.CR3, vmGuestCR4: c.CR4, vmGuestDR7: 0x400,
 		vmGuestRSP: testGuestStack, vmGuestRIP: testGuestCode, vmGuestRFLAGS: FlagR1,
