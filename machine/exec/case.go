@@ -18,7 +18,7 @@ type Case struct {
 	Regs   map[string]Number `json:"regs"`
 	Memory []Region          `json:"memory"`
 	Limit  uint64            `json:"limit"` // instructions; 0 means 1000
-	CPL    *int              `json:"cpl"`   // 0 or 3; absent means 3
+	CPL    *int              `json:"cpl"`   // 0 or 3; absent means 0, where HLT ends a run
 }
 
 // Region is a piece of mapped memory.
@@ -116,8 +116,7 @@ func (k *Case) check() (code []byte, contents [][]byte, err error) {
 		return nil, nil, fmt.Errorf("mode %d: there are 64 and 32", k.Mode)
 	}
 	if k.CPL == nil {
-		three := 3
-		k.CPL = &three
+		k.CPL = new(int)
 	}
 	if *k.CPL != 0 && *k.CPL != 3 {
 		return nil, nil, fmt.Errorf("cpl %d: there are 0 and 3", *k.CPL)
