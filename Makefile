@@ -62,6 +62,7 @@ hv: toolchain ## build the hypervisor's and the guests' images
 .PHONY: hv-check
 hv-check: toolchain ## rebuild the images elsewhere and compare with those committed
 	$(MAKE) -C hv/src check
+	$(MAKE) -C hv/src/guest check
 
 .PHONY: toolchain
 toolchain:
