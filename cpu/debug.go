@@ -4,7 +4,8 @@ import "github.com/flipvisor/flipvisor/cpu/decode"
 
 // Bits of DR6 and DR7 (SDM Vol. 3B, 17.2.3 and 17.2.4).
 const (
-	dr6BS = 1 << 14
+	dr6BS = 1 << 14 // single step
+	dr6BT = 1 << 15 // task switch
 	dr7GD = 1 << 13
 )
 

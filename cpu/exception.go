@@ -450,7 +450,7 @@ func (c *CPU) deliverProtected(e Exception, flags uint64) bool {
 		return c.excCode(VectorNP, idtCode)
 	}
 	if typ == gateTask {
-		return c.taskGate(uint16(gate>>16), e)
+		return c.taskGate(uint16(gate>>16), &e, flags)
 	}
 	target := gate & 0xffff
 	size := 2

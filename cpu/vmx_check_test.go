@@ -132,7 +132,7 @@ func TestEntryChecks(t *testing.T) {
 		{"27.2.1.1", "VPID 0", all(or(vmProcControls2, proc2VPID), set(vmVPID, 0)), controls, 0},
 		{"27.2.1.1", "VPID", or(vmProcControls2, proc2VPID), 0, 0},
 		{"27.2.1.1", "EPT", ept, 0, 0},
-		{"27.2.1.1", "EPT: uncacheable tables", all(ept, set(vmEPTP, testEPT|3<<3|0)), 0, 0},
+		{"27.2.1.1", "EPT: uncacheable tables", all(ept, set(vmEPTP, testEPT|3<<3)), 0, 0},
 		{"27.2.1.1", "EPT: write-through tables", all(ept, set(vmEPTP, testEPT|3<<3|4)), controls, 0},
 		{"27.2.1.1", "EPT: walk of 3 levels", all(ept, set(vmEPTP, testEPT|2<<3|6)), controls, 0},
 		{"27.2.1.1", "EPT: walk of 5 levels", all(ept, set(vmEPTP, testEPT|4<<3|6)), controls, 0},
