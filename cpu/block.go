@@ -249,11 +249,11 @@ func (c *CPU) resume() *Inst {
 	linear := c.RIP
 	if !c.long {
 		if c.RIP > uint64(c.Seg[CS].Limit) {
-			return c.fetchFault(Exception{Vector: VectorGP})
+			return c.fetchFault(Exception{Vector: VectorGP, HasCode: true})
 		}
 		linear = (c.RIP + c.Seg[CS].Base) & 0xffffffff
 	} else if !canonical(linear) {
-		return c.fetchFault(Exception{Vector: VectorGP})
+		return c.fetchFault(Exception{Vector: VectorGP, HasCode: true})
 	}
 	if c.fetchLinear != linear&^0xfff {
 		pa, ok := c.MMU.Fetch(&c.regime, linear, c.class)
@@ -314,7 +314,7 @@ func (c *CPU) decodeBlock(linear, pa uint64) *block {
 			if len(b.dec) > 0 {
 				break
 			}
-			c.fetchFault(Exception{Vector: VectorGP})
+			c.fetchFault(Exception{Vector: VectorGP, HasCode: true})
 			return nil
 		}
 		if err == decode.ErrTruncated && len(code) < decode.MaxLen {
@@ -331,7 +331,7 @@ func (c *CPU) decodeBlock(linear, pa uint64) *block {
 			c.fetchFault(Exception{Vector: VectorUD})
 			return nil
 		default:
-			c.fetchFault(Exception{Vector: VectorGP})
+			c.fetchFault(Exception{Vector: VectorGP, HasCode: true})
 			return nil
 		}
 		b.dec = append(b.dec, d)
@@ -357,7 +357,7 @@ func (c *CPU) decodeCrossing(linear, pa uint64, head []byte) *block {
 	if !c.long {
 		next &= 0xffffffff
 	} else if !canonical(next) {
-		c.fetchFault(Exception{Vector: VectorGP})
+		c.fetchFault(Exception{Vector: VectorGP, HasCode: true})
 		return nil
 	}
 	pa2, ok := c.MMU.Fetch(&c.regime, next, c.class)
@@ -375,7 +375,7 @@ func (c *CPU) decodeCrossing(linear, pa uint64, head []byte) *block {
 	switch {
 	case err == nil && !c.long && c.RIP+uint64(d.Len)-1 > uint64(c.Seg[CS].Limit),
 		err != nil && err != decode.ErrInvalid:
-		c.fetchFault(Exception{Vector: VectorGP})
+		c.fetchFault(Exception{Vector: VectorGP, HasCode: true})
 		return nil
 	case err != nil:
 		c.fetchFault(Exception{Vector: VectorUD})

@@ -3,6 +3,7 @@ package boot
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/flipvisor/flipvisor/cpu"
@@ -69,6 +70,7 @@ func (e *Ending) Print(w io.Writer) error {
 
 func (s *Session) end(stop machine.Stop, err error) *Ending {
 	e := &Ending{Stop: stop, Err: err, Count: s.Machine.Count()}
+	s.log = slices.Clone(s.Machine.Log())
 	if err != nil {
 		return e
 	}
@@ -153,7 +155,7 @@ func (s *Session) lastMoments(stop machine.Stop) []string {
 	if from.snap.Count+watchFor > end && s.checkpoints[1].snap != nil {
 		from = s.checkpoints[1]
 	}
-	inputs := append([]machine.Input(nil), m.Log()[from.inputs:]...)
+	inputs := slices.Clone(s.log[from.inputs:])
 	inputs = append(inputs, laterThan(s.o.Replay, end)...)
 
 	m.Console = nil

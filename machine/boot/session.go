@@ -23,6 +23,7 @@ type Session struct {
 	waiting []byte      // input that the machine has no room for yet
 
 	checkpoints [2]checkpoint // the newer one first
+	log         []machine.Input
 }
 
 // checkpoint is somewhere to go back to, and how much input came before it.
@@ -100,6 +101,9 @@ func (s *Session) Run(ctx context.Context) *Ending {
 	}
 }
 
+// Log is what the machine received so far, and when.
+func (s *Session) Log() []machine.Input { return s.log }
+
 func (s *Session) flush() error {
 	if s.trace != nil {
 		if err := s.trace.Flush(); err != nil {
@@ -145,7 +149,9 @@ func (s *Session) came(b []byte, ok bool) {
 		s.input = nil
 		return
 	}
-	s.waiting = b
+	if s.o.Replay == nil { // what is replayed is all that there is
+		s.waiting = b
+	}
 }
 
 // awaitInput waits for input, if it can come and the machine would notice it.
