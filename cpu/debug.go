@@ -158,32 +158,43 @@ func (c *CPU) peekBytes() []byte {
 // fetchedBytes passes the instruction cache for the instruction at RIP. When
 // the cache holds other bytes than memory, these are what is executed.
 func (c *CPU) fetchedBytes() (code []byte, other bool) {
-	cache := c.MMU.Cache()
-	if cache == nil {
+	if c.MMU.Cache() == nil {
 		return nil, false
-	}
-	code = c.peekBytes()
-	var d decode.Inst
-	n := len(code)
-	if decode.DecodeInto(&d, code, c.mode) == nil {
-		n = int(d.Len)
 	}
 	linear := c.RIP
 	if !c.long {
 		linear = (linear + c.Seg[CS].Base) & 0xffffffff
 	}
-	for i := 0; i < n; {
-		va := c.wrap(linear + uint64(i))
-		k := min(n-i, int(64-va&63))
-		pa, ok := uint64(0), true
-		if va&^0xfff == c.fetchLinear {
-			pa = c.fetchPhysical | va&0xfff
-		} else if pa, ok = c.MMU.Translate(&c.regime, va); !ok {
-			break
+	pa := c.fetchPhysical | linear&0xfff
+	if linear&^0xfff != c.fetchLinear {
+		var ok bool
+		if pa, ok = c.MMU.Translate(&c.regime, linear); !ok {
+			return nil, false // the fetch will fault
 		}
-		if line := c.MMU.FetchLine(pa, k); line != nil {
-			other = true
-			copy(code[i:], line[pa&63:])
+	}
+	n := uint64(1)
+	if b := c.find(pa); b != nil {
+		n = uint64(b.dec[0].Len)
+	} else if d, ok := c.Peek(); ok {
+		n = uint64(d.Len)
+	}
+	for i := uint64(0); i < n; {
+		va := c.wrap(linear + i)
+		k := min(n-i, 64-va&63)
+		at := pa + i
+		if va&^0xfff != linear&^0xfff { // the rest lies in the next page
+			var ok bool
+			if at, ok = c.MMU.Translate(&c.regime, va); !ok {
+				break
+			}
+		}
+		if line := c.MMU.FetchLine(at, int(k)); line != nil {
+			if !other {
+				code, other = c.peekBytes(), true
+			}
+			if i < uint64(len(code)) {
+				copy(code[i:], line[at&63:])
+			}
 		}
 		i += k
 	}

@@ -41,6 +41,7 @@ type shared struct {
 	count  uint64
 	digest machine.Digest
 	vmcs   map[int]uint64 // physical address of each VM's control structure
+	vms    map[uint64]int // and whose each is
 }
 
 type exitAt struct {
@@ -127,6 +128,10 @@ func (l *Lab) walk(ctx context.Context, every uint64) (*shared, error) {
 	}
 	r.switchMode(m.Count())
 	s.count, s.digest, s.end, s.vmcs, s.exits = m.Count(), m.Digest(), r.seen, r.vmcs, r.exits
+	s.vms = make(map[uint64]int)
+	for vm, address := range s.vmcs {
+		s.vms[address] = vm
+	}
 	s.golden, err = r.golden(s)
 	return s, err
 }
@@ -164,7 +169,7 @@ func (r *record) entered() {
 	now := r.m.CPU.Now()
 	r.switchMode(now)
 	r.entries = append(r.entries, now)
-	r.vm = r.l.vmNumber(r.m)
+	r.vm, _ = r.l.vmNumber(r.m)
 	if _, known := r.vmcs[r.vm]; !known {
 		r.vmcs[r.vm] = r.m.CPU.VMCSPointer()
 		r.regions[r.vm] = guestRegions(r.m, r.vm)

@@ -176,16 +176,27 @@ func vmArgs(vm *campaigns.VM) string {
 	return strings.Join(words, " ")
 }
 
-// vmNumber is whose the guest is that runs: the hypervisor numbers its VMs
-// by VPID, from 1.
-func (l *Lab) vmNumber(m *machine.Machine) int { return int(m.CPU.VPID()) - 1 }
+// vmNumber is whose the guest is that runs: the hypervisor numbers its VMs by
+// VPID, from 1. Where a VM is known already, it is known by its control
+// structure, because a fault may be in the VPID. ok is false for a guest that
+// never ran in the golden run.
+func (l *Lab) vmNumber(m *machine.Machine) (vm int, ok bool) {
+	if l.shared != nil {
+		vm, ok = l.shared.vms[m.CPU.VMCSPointer()]
+		return vm, ok
+	}
+	return max(int(m.CPU.VPID())-1, 0), true
+}
 
 // point describes the present of a machine.
 func (l *Lab) point(m *machine.Machine) inject.Point {
 	at, rip := m.CPU.Where()
 	p := inject.Point{At: at, RIP: inject.Address(rip), Mode: inject.Root}
 	if m.CPU.InGuest() {
-		p.Mode = inject.Mode{Kind: inject.OneVM, VM: l.vmNumber(m)}
+		p.Mode = inject.Mode{Kind: inject.GuestMode}
+		if vm, ok := l.vmNumber(m); ok {
+			p.Mode = inject.Mode{Kind: inject.OneVM, VM: vm}
+		}
 	} else if m.CPU.Mode() == decode.Mode64 || rip < 1<<32 {
 		p.Symbol = l.symbols.Format(rip)
 	}

@@ -151,7 +151,8 @@ func (l *Lab) inMode(m *machine.Machine, mode inject.Mode) bool {
 	case inject.Ring3:
 		return m.CPU.CPL() == 3
 	case inject.OneVM:
-		return m.CPU.InGuest() && l.vmNumber(m) == mode.VM
+		vm, ok := l.vmNumber(m)
+		return m.CPU.InGuest() && ok && vm == mode.VM
 	}
 	return true
 }
