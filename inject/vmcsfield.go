@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flipvisor/flipvisor/cpu"
 	"github.com/flipvisor/flipvisor/internal/nearest"
 )
 
@@ -71,6 +72,11 @@ func buildVMCSFields() map[VMCSField]string {
 	run(0x6c00, "host_cr0", "host_cr3", "host_cr4", "host_fs_base", "host_gs_base", "host_tr_base",
 		"host_gdtr_base", "host_idtr_base", "host_sysenter_esp", "host_sysenter_eip", "host_rsp",
 		"host_rip")
+	for f := range t {
+		if _, ok := cpu.VMCSOffset(uint32(f)); !ok {
+			delete(t, f) // of a feature that the processor does not have
+		}
+	}
 	return t
 }
 
