@@ -418,3 +418,89 @@ func TestTPRShadow(t *testing.T) {
 		t.Errorf("read %d, the page has %#x", vm.R[RBX], got)
 	}
 }
+
+// host32 makes the host one of 32 bits with PAE paging.
+func host32(vm *testVM) {
+	pae(vm)
+	vm.MSR.EFER &^= EFERLMA | EFERLME
+	vm.CR3 = 0x70000
+	vm.PDPTE = [4]uint64{0x71001}
+	vm.Seg[CS] = flatCode(40, 0, false)
+	vm.clear(vmExitControls, exitHost64)
+	vm.set(vmHostCS, 40)
+	vm.set(vmHostCR3, 0x70000)
+}
+
+// TestHost32: a host outside IA-32e mode: its checks (27.2.4), what an exit
+// loads, and the abort when its PDPTEs are bad (28.5.4).
+func TestHost32(t *testing.T) {
+	vm := newTestVM(t, codeVMCALL)
+	host32(vm)
+	vm.launch()
+	vm.exited(ExitVMCALL)
+	if vm.Mode() != 4 || vm.lma || vm.PDPTE[0] != 0x71001 || vm.MSR.EFER&(EFERLMA|EFERLME) != 0 {
+		t.Errorf("mode %v, EFER %#x, PDPTEs %#x", vm.Mode(), vm.MSR.EFER, vm.PDPTE)
+	}
+	for _, r := range []struct {
+		name   string
+		change change
+	}{
+		{"64-bit host", or(vmExitControls, exitHost64)},
+		{"64-bit guest", or(vmEntryControls, entryIA32e)},
+		{"CR4.PCIDE", or(vmHostCR4, CR4PCIDE)},
+		{"RIP above 32 bits", or(vmHostRIP, 1<<32)},
+		{"SS null", set(vmHostSS, 0)},
+		{"EFER.LMA", all(or(vmExitControls, exitLoadEFER), set(vmHostEFER, EFERLMA|EFERLME))},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			vm := newTestVM(t, codeVMCALL)
+			all(host32, r.change)(vm)
+			vm.launch()
+			if vm.flags()&flagsStatus != FlagZF {
+				t.Errorf("flags %#x at %#x", vm.flags(), vm.RIP)
+			}
+			vm.field(vmInstructionError, uint64(vmErrHostState))
+		})
+	}
+	aborts := func(name string, change change, want vmAbort) {
+		t.Run(name, func(t *testing.T) {
+			vm := newTestVM(t, codeVMCALL)
+			all(host32, change)(vm)
+			vm.RIP = testHostCode
+			vm.Settle()
+			if s := vm.Run(100); s != StopShutdown {
+				t.Fatalf("%v", s)
+			}
+			if got := vm.MMU.ReadPhysical(testVMCS+vmcsAbort, 4); got != uint64(want) {
+				t.Errorf("VMX-abort indicator %d, want %d", got, want)
+			}
+		})
+	}
+	aborts("bad PDPTEs", all(set(vmHostCR3, 0x78000), func(vm *testVM) { vm.write64(0x78000, 3) }), abortHostPDPTE)
+	// A field that flips while the guest runs: the exit finds a 32-bit host
+	// in IA-32e mode.
+	vm = newTestVM(t, codeVMCALL)
+	vm.Hooks.VMEntry = func() { vm.clear(vmExitControls, exitHost64) }
+	vm.RIP = testHostCode
+	vm.Settle()
+	if s := vm.Run(100); s != StopShutdown {
+		t.Fatalf("%v", s)
+	}
+	if got := vm.MMU.ReadPhysical(testVMCS+vmcsAbort, 4); got != uint64(abortHostMode) {
+		t.Errorf("VMX-abort indicator %d", got)
+	}
+}
+
+// TestVirtualNMIs: an injected NMI begins virtual-NMI blocking, and leaves
+// NMIs themselves alone (table 25-6, 27.6.1).
+func TestVirtualNMIs(t *testing.T) {
+	vm := newTestVM(t, spin)
+	all(or(vmPinControls, pinNMI|pinVirtual), inject(event(EventNMI, 2)))(vm)
+	vm.nmiBlocked = true // in the host, after an NMI
+	vm.launch()
+	vm.exited(ExitVMCALL)
+	vm.field(vmInterruptibility, blockNMI)
+	if vm.nmiBlocked {
+		t.Error("NMIs are blocked")
+	}
+}
