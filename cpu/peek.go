@@ -67,7 +67,12 @@ func (c *CPU) Straight() (s Straight, ok bool) {
 			b.touched.Add(&b.dec[i])
 		}
 	}
-	return Straight{b.dec, pa, b.bytes(), b.touched}, true
+	// What time brings about ends it: a VM exit, a counter's overflow.
+	n := min(uint64(len(b.dec)), c.vmxHorizon())
+	if c.pmu.armed {
+		n = min(n, max(c.pmu.untilOverflow(), 1))
+	}
+	return Straight{b.dec[:n], pa, b.bytes(), b.touched}, true
 }
 
 // Address is the effective address of a memory reference of the instruction
