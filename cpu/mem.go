@@ -235,7 +235,7 @@ func (c *CPU) probeStore(in *Inst, va, size uint64) bool {
 	}
 	if !c.MMU.Probe(&c.regime, va, size, mmu.AccessWrite, c.class) {
 		c.memoryFault()
-		return false
+		return c.vmxAccessesTPR(int(size))
 	}
 	return true
 }
@@ -248,7 +248,7 @@ func (c *CPU) loadSlow(in *Inst, va uint64, size int) (uint64, bool) {
 	v, ok := c.MMU.Read(&c.regime, va, size, c.class)
 	if !ok {
 		c.memoryFault()
-		return 0, false
+		return c.vmxReadAPIC(size)
 	}
 	if c.watching {
 		c.watch(va, uint64(size), false)
@@ -267,7 +267,7 @@ func (c *CPU) storeSlow(in *Inst, va uint64, size int, v uint64) bool {
 	c.current = in
 	if !c.MMU.Write(&c.regime, va, size, v, c.class) {
 		c.memoryFault()
-		return false
+		return c.vmxWriteAPIC(in, size, v)
 	}
 	if c.watching {
 		c.watch(va, uint64(size), true)
@@ -310,6 +310,8 @@ func (c *CPU) memoryFault() {
 	switch f.Kind {
 	case mmu.EPTViolation:
 		c.exc = Exception{exit: ExitEPTViolation, qualification: f.Qualification, gpa: f.GPA, linear: f.VA}
+	case mmu.APICAccess:
+		c.exc = Exception{exit: ExitAPICAccess, qualification: f.Qualification}
 	case mmu.EPTMisconfig:
 		c.exc = Exception{exit: ExitEPTMisconfig, gpa: f.GPA, linear: f.VA}
 	default:

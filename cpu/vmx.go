@@ -20,6 +20,7 @@ import (
 //	vmx_exit.go       VM exits
 //	vmx_intercept.go  which instructions exit
 //	vmx_event.go      which events exit
+//	vmx_apic.go       the virtual APIC's TPR
 //
 // A VMCS is kept in memory and nowhere else, so that a bit that flips there
 // acts. A VM entry reads the controls, and they hold until the VM exit, which
@@ -133,6 +134,9 @@ func (c *CPU) vmxRegime(r *mmu.Regime) {
 		r.EPTP = k.eptp
 		r.EPTAD = k.eptp&(1<<6) != 0
 	}
+	if k.proc2&proc2APICAccess != 0 {
+		r.APICAccess = k.apicAccess | 1
+	}
 }
 
 // root says that the processor is in VMX root operation.
@@ -212,27 +216,4 @@ func (c *CPU) vmxReadMSR(index uint32) (uint64, bool) {
 		return c.TSC(c.Now()) + c.vmxTSCOffset(), true
 	}
 	return 0, false
-}
-
-// The TPR shadow (SDM Vol. 3C, 30.3): the virtual-APIC page's TPR stands in
-// for CR8.
-
-const virtualTPR = 0x80
-
-func (c *CPU) vmxReadTPR() (uint8, bool) {
-	k := &c.vmx.ctl
-	if k.proc&procTPRShadow == 0 {
-		return 0, false
-	}
-	return uint8(c.MMU.ReadPhysical(k.virtualAPIC+virtualTPR, 1) >> 4), true
-}
-
-func (c *CPU) vmxWriteTPR(v uint8) bool {
-	k := &c.vmx.ctl
-	if k.proc&procTPRShadow == 0 {
-		return false
-	}
-	c.MMU.WritePhysical(k.virtualAPIC+virtualTPR, 4, uint64(v)<<4)
-	c.vmx.tprPending = uint32(v) < k.tprThreshold&15
-	return true
 }

@@ -45,7 +45,7 @@ const (
 	proc2Unrestricted = 1 << 7
 	proc2PauseLoop    = 1 << 10
 	proc2INVPCID      = 1 << 12
-	proc2Supported    = proc2EPT | proc2Tables | proc2RDTSCP | proc2VPID | proc2WBINVD | proc2Unrestricted |
+	proc2Supported    = proc2APICAccess | proc2EPT | proc2Tables | proc2RDTSCP | proc2VPID | proc2WBINVD | proc2Unrestricted |
 		proc2PauseLoop | proc2INVPCID
 
 	exitSaveDebug   = 1 << 2

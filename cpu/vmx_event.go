@@ -152,13 +152,23 @@ func (c *CPU) interceptException(e *Exception) bool {
 	return true
 }
 
-// vmxFault takes the exit that an access causes: by EPT.
+// vmxFault takes the exit that an access causes, by EPT or to the APIC, or a
+// task switch in the middle of delivering an event.
 func (c *CPU) vmxFault(e Exception) {
 	x := vmexit{
 		reason: e.exit, qualification: e.qualification, length: e.length, rf: rfSet,
-		physical: e.gpa, linear: e.linear, defined: hasPhysical,
+		physical: e.gpa, linear: e.linear,
 	}
-	if e.exit == ExitEPTViolation {
+	switch e.exit {
+	case ExitAPICAccess:
+		const duringDelivery = 3 << 12
+		if c.vectoring.info != 0 {
+			x.qualification = x.qualification&0xfff | duringDelivery
+		}
+	case ExitEPTMisconfig:
+		x.defined = hasPhysical
+	case ExitEPTViolation:
+		x.defined = hasPhysical
 		const linearValid, unblocked = 1 << 7, 1 << 12
 		if e.qualification&linearValid != 0 {
 			x.defined |= hasLinear

@@ -504,3 +504,78 @@ func TestVirtualNMIs(t *testing.T) {
 		t.Error("NMIs are blocked")
 	}
 }
+
+// TestAPICAccess: "virtualize APIC accesses" (30.4 and table 28-6), with and
+// without a TPR shadow.
+func TestAPICAccess(t *testing.T) {
+	const page = 0x39000
+	const done = ExitVMCALL
+	load, store := []byte{0x8b, 0x03}, []byte{0x89, 0x03} // mov eax, [rbx]; mov [rbx], eax
+	shadow := all(or(vmProcControls, procTPRShadow), func(vm *testVM) { vm.MMU.Mem.Write(testAPICPage+0x80, 4, 0x55) })
+	for _, r := range []struct {
+		name   string
+		code   []byte
+		at     uint64
+		change change
+		reason ExitReason
+		qual   uint64
+	}{
+		{"read", load, page + 0x20, all(), ExitAPICAccess, 0x20},
+		{"write", store, page + 0xb0, all(), ExitAPICAccess, 0xb0 | 1<<12},
+		{"fetch", []byte{0xff, 0xe3}, page + 8, all(), ExitAPICAccess, 8 | 2<<12},
+		{"read by EPT", load, page + 0x20, ept, ExitAPICAccess, 0x20},
+		{"delivery of an event", []byte{0x0f, 0x0b}, page, set(vmGuestRSP, page+0x1000), ExitAPICAccess, 0xff8 | 3<<12},
+		{"TPR without shadow", load, page + 0x80, all(), ExitAPICAccess, 0x80},
+		{"TPR with shadow", load, page + 0x80, shadow, done, 0},
+		{"TPR's fourth byte with shadow", []byte{0x8a, 0x03}, page + 0x83, shadow, done, 0},
+		{"beyond TPR with shadow", load, page + 0x82, shadow, ExitAPICAccess, 0x82},
+		{"8 bytes at TPR with shadow", []byte{0x48, 0x8b, 0x03}, page + 0x80, shadow, ExitAPICAccess, 0x80},
+		{"TPR written", store, page + 0x80, all(shadow, reg(RAX, 0x12345678)), done, 0},
+		{"TPR changed", []byte{0x01, 0x03}, page + 0x80, all(shadow, reg(RAX, 0x10)), done, 0}, // add [rbx], eax
+		{"TPR written, below threshold", store, page + 0x80, all(shadow, reg(RAX, 0x20), set(vmTPRThreshold, 3)), ExitTPRThreshold, 0},
+		{"threshold above TPR at entry", load, page + 0x80, all(shadow, set(vmTPRThreshold, 6)), ExitTPRThreshold, 0},
+		{"threshold above TPR at entry, after injection", load, page + 0x80, all(shadow, set(vmTPRThreshold, 6), inject(event(EventHardware, 6))), ExitTPRThreshold, 0},
+		{"another page", load, page + 0x1000, all(), done, 0},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			vm := newTestVM(t, code(r.code, codeVMCALL))
+			all(or(vmProcControls2, proc2APICAccess), set(vmAPICAccess, page), reg(RBX, r.at), r.change)(vm)
+			vm.write64(page+0x80, 0xffffffffffffffff)
+			before := vm.R[RAX]
+			vm.launch()
+			vm.exited(r.reason)
+			vm.field(vmQualification, r.qual)
+			tpr := vm.MMU.Mem.Read(testAPICPage+0x80, 4)
+			switch r.name {
+			case "TPR with shadow":
+				if vm.R[RAX] != 0x55 {
+					t.Errorf("read %#x", vm.R[RAX])
+				}
+			case "TPR's fourth byte with shadow":
+				if vm.R[RAX]&0xff != 0 {
+					t.Errorf("read %#x", vm.R[RAX])
+				}
+			case "TPR written":
+				if tpr != 0x78 {
+					t.Errorf("TPR %#x", tpr)
+				}
+			case "TPR changed":
+				if tpr != 0x65 {
+					t.Errorf("TPR %#x", tpr)
+				}
+			case "TPR written, below threshold":
+				vm.field(vmGuestRIP, testGuestCode+2)
+			case "threshold above TPR at entry":
+				vm.field(vmGuestRIP, testGuestCode)
+			case "threshold above TPR at entry, after injection":
+				vm.field(vmGuestRIP, testHandlers+16*6)
+			}
+			if r.reason == ExitAPICAccess && vm.R[RAX] != before {
+				t.Errorf("rax %#x", vm.R[RAX])
+			}
+			if got := vm.read64(page + 0x80); got != 0xffffffffffffffff && r.name != "delivery of an event" {
+				t.Errorf("the page itself has %#x", got)
+			}
+		})
+	}
+}

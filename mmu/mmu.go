@@ -46,10 +46,11 @@ const (
 	PageFault    FaultKind = iota + 1 // #PF
 	EPTViolation                      // VM exit, basic reason 48
 	EPTMisconfig                      // VM exit, basic reason 49
+	APICAccess                        // VM exit, basic reason 44
 )
 
 func (k FaultKind) String() string {
-	return [...]string{"none", "page fault", "EPT violation", "EPT misconfiguration"}[k]
+	return [...]string{"none", "page fault", "EPT violation", "EPT misconfiguration", "APIC access"}[k]
 }
 
 // Fault describes the event.
@@ -59,7 +60,7 @@ type Fault struct {
 	Code uint32 // page fault: error code (SDM Vol. 3, 4.7)
 
 	GPA           uint64 // EPT: guest-physical address
-	Qualification uint64 // EPT violation: exit qualification (SDM Vol. 3, table 27-7)
+	Qualification uint64 // EPT violation or APIC access: exit qualification (SDM Vol. 3, tables 27-7 and 27-6)
 }
 
 func (f Fault) String() string {
@@ -68,6 +69,8 @@ func (f Fault) String() string {
 		return fmt.Sprintf("page fault at %#x, error code %#x", f.VA, f.Code)
 	case EPTViolation:
 		return fmt.Sprintf("EPT violation at %#x (linear %#x), qualification %#x", f.GPA, f.VA, f.Qualification)
+	case APICAccess:
+		return fmt.Sprintf("APIC access at %#x, qualification %#x", f.VA, f.Qualification)
 	case EPTMisconfig:
 		return fmt.Sprintf("EPT misconfiguration at %#x", f.GPA)
 	}
@@ -88,9 +91,15 @@ func (m *MMU) translate(r *Regime, va uint64, acc Access, cls Class) (pa uint64,
 		m.TLBFate(true)
 	}
 	if e != nil && e.permits(r, acc, cls) {
-		return e.frame | va%PageSize, true
+		pa = e.frame | va%PageSize
+	} else if pa, ok = m.walkAndKeep(r, va, acc, cls); !ok {
+		return 0, false
 	}
-	return m.walkAndKeep(r, va, acc, cls)
+	if r.APICAccess != 0 && (pa^r.APICAccess)&^(PageSize-1) == 0 {
+		m.Fault = Fault{Kind: APICAccess, VA: va, Qualification: pa%PageSize | uint64(acc)<<12}
+		return 0, false
+	}
+	return pa, true
 }
 
 // walkAndKeep walks the page tables and keeps what it found in the TLB. A

@@ -42,6 +42,10 @@ type Regime struct {
 	EPTP  uint64 // 0: no extended page tables
 	EPTAD bool   // accessed and dirty flags for EPT (EPTP bit 6)
 
+	// APICAccess is the APIC-access page, with bit 0 set, or 0: accesses by
+	// linear address do not complete there (SDM Vol. 3, 29.4).
+	APICAccess uint64
+
 	PhysBits uint8 // MAXPHYADDR, 32 to 52
 }
 
