@@ -183,7 +183,7 @@ func (c *CPU) vmxAllowsCR0(v uint64) bool {
 
 func (c *CPU) vmxAllowsCR4(v uint64) bool { return !c.vmx.on || v&cr4Fixed == cr4Fixed }
 
-// hostOwns gives the bits of CR0 that the guest cannot change.
+// hostOwnsCR0 is the bits of CR0 that the guest cannot change.
 func (c *CPU) hostOwnsCR0() uint64 { return c.vmx.ctl.cr0Mask }
 
 func (c *CPU) vmxReadCR0() uint64 {

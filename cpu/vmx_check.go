@@ -196,7 +196,7 @@ func (c *CPU) checkInjection(e *vmentry) bool {
 	return true
 }
 
-// physical says that an address is within the processor's physical-address
+// physicalAddress says that an address is within the processor's physical-address
 // width.
 func (c *CPU) physicalAddress(a uint64) bool { return a>>c.Model.PhysBits == 0 }
 

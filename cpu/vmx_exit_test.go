@@ -6,7 +6,7 @@ import (
 	"github.com/flipvisor/flipvisor/internal/state"
 )
 
-// regs sets a general register before the VM entry.
+// reg sets a general register before the VM entry.
 func reg(r int, v uint64) change { return func(vm *testVM) { vm.R[r] = v } }
 
 // bitmap sets a bit of a bitmap in memory.
@@ -486,7 +486,7 @@ func TestTLBAndTransitions(t *testing.T) {
 	}
 }
 
-// save and load take a machine of tests through its saved state.
+// copyTo takes a machine through its saved state into another.
 func (vm *testVM) copyTo(to *testVM) {
 	vm.tb.Helper()
 	mem := make([]byte, 16<<20)
