@@ -35,3 +35,31 @@ func BenchmarkWorkload(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRestore goes back to a snapshot from a machine that has written to
+// 64 pages since.
+func BenchmarkRestore(b *testing.B) {
+	image, err := os.ReadFile("../hv/images/minios.elf")
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := New(Config{Memory: 128 << 20})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := m.LoadMultiboot(image, "workload=seqwrite", nil); err != nil {
+		b.Fatal(err)
+	}
+	m.Run(1_000_000)
+	s := m.Snapshot()
+	for b.Loop() {
+		b.StopTimer()
+		for page := range uint64(64) {
+			m.Mem.Write(64<<20+page*4096, 8, page+1)
+		}
+		b.StartTimer()
+		if err := m.Restore(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
