@@ -114,6 +114,7 @@ func bindMem(in *Inst, d *decode.Inst) {
 	for i := range d.Args {
 		if d.Args[i].Kind == decode.KindMem {
 			in.size = uint8(min(d.Args[i].Size, 64))
+			in.memWrite = d.Args[i].Access&(decode.Write|decode.CondWrite) != 0
 		}
 	}
 }

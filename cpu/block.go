@@ -27,6 +27,7 @@ type Inst struct {
 	fused       bool // fn also does the next instruction's work
 	unaligned   bool // a vector operand may lie anywhere
 	fromMem     bool // a vector source is memory
+	memWrite    bool // the memory operand is written
 	addrSize    uint8
 	size        uint8 // bytes of the memory operand, for limit checks
 	events      uint8
@@ -355,6 +356,10 @@ func (c *CPU) decodeCrossing(linear, pa uint64, head []byte) *block {
 	n := copy(window[:], head)
 	next := (linear | 0xfff) + 1
 	if !c.long {
+		if next-linear > uint64(c.Seg[CS].Limit)-c.RIP { // the segment ends first
+			c.fetchFault(Exception{Vector: VectorGP, HasCode: true})
+			return nil
+		}
 		next &= 0xffffffff
 	} else if !canonical(next) {
 		c.fetchFault(Exception{Vector: VectorGP, HasCode: true})

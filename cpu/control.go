@@ -150,10 +150,7 @@ func callRel64(c *CPU, in *Inst) *Inst {
 	next := c.nextRIP(in)
 	rip := next + in.imm
 	sp := c.R[RSP] - 8
-	if !canonical(rip) {
-		return c.gp0(in)
-	}
-	if !c.pushAt(in, sp, next) {
+	if !c.pushAt(in, sp, next) || !c.checkTarget(rip) {
 		return c.fault(in)
 	}
 	c.R[RSP] = sp
@@ -163,7 +160,8 @@ func callRel64(c *CPU, in *Inst) *Inst {
 	return c.goTo(rip, &c.blk.taken)
 }
 
-// call is every other near call.
+// call is every other near call. The target is checked when the return
+// address has been stored, and then only RSP is as before.
 func call(c *CPU, in *Inst) *Inst {
 	d := c.decoded(in)
 	size := int(d.OpSize)
@@ -179,7 +177,12 @@ func call(c *CPU, in *Inst) *Inst {
 			return c.fault(in)
 		}
 	}
-	if !c.checkTarget(rip) || !c.push(in, size, c.nextRIP(in)) {
+	sp := c.R[RSP]
+	if !c.push(in, size, c.nextRIP(in)) {
+		return c.fault(in)
+	}
+	if !c.checkTarget(rip) {
+		c.R[RSP] = sp
 		return c.fault(in)
 	}
 	return c.jump(rip)

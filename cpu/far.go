@@ -29,11 +29,18 @@ func (c *CPU) farOperand(in *Inst) (sel uint16, offset uint64, ok bool) {
 	if d.Args[0].Kind == decode.KindFar {
 		return uint16(d.Imm2), uint64(d.Imm) & mask(size), true
 	}
-	va := c.ea(in)
-	if offset, ok = c.load(in, va, size); !ok {
+	return c.farPointer(in, size)
+}
+
+// farPointer reads a far pointer from memory: the offset, of size bytes, then
+// the selector.
+func (c *CPU) farPointer(in *Inst, size int) (sel uint16, offset uint64, ok bool) {
+	at := c.offsetOf(in)
+	if offset, ok = c.load(in, c.linear(in.seg, at, uint64(size), false), size); !ok {
 		return 0, 0, false
 	}
-	s, ok := c.load16(in, c.wrap(va+uint64(size)))
+	at = (at + uint64(size)) & mask(int(in.addrSize))
+	s, ok := c.load16(in, c.linear(in.seg, at, 2, false))
 	return uint16(s), offset, ok
 }
 
@@ -75,7 +82,9 @@ func (c *CPU) directCode(sel uint16, desc uint64) (cs Segment, ok bool) {
 	return cs, true
 }
 
-// inSegment checks a far target against the new code segment.
+// inSegment checks a far target against the new code segment. A target of 64
+// bits is cut to 32 for a segment that is not for 64-bit code; enterCode does
+// the same.
 func (c *CPU) inSegment(cs *Segment, offset uint64) bool {
 	if c.lma && cs.Attr&AttrL != 0 {
 		if !canonical(offset) {
@@ -83,7 +92,7 @@ func (c *CPU) inSegment(cs *Segment, offset uint64) bool {
 		}
 		return true
 	}
-	if offset > uint64(cs.Limit) {
+	if offset&0xffffffff > uint64(cs.Limit) {
 		return c.excCode(VectorGP, 0)
 	}
 	return true
@@ -93,9 +102,17 @@ func (c *CPU) inSegment(cs *Segment, offset uint64) bool {
 func (c *CPU) enterCode(in *Inst, cs Segment, rip uint64) *Inst {
 	c.leave(in)
 	c.Seg[CS] = cs
-	c.RIP = rip
+	c.setRIP(rip)
 	c.updateMode()
 	return nil
+}
+
+// setRIP sets RIP as wide as the code segment has it.
+func (c *CPU) setRIP(rip uint64) {
+	if !c.lma || c.Seg[CS].Attr&AttrL == 0 {
+		rip &= 0xffffffff
+	}
+	c.RIP = rip
 }
 
 func jmpFar(c *CPU, in *Inst) *Inst {
@@ -244,7 +261,12 @@ func callFar(c *CPU, in *Inst) *Inst {
 	s := segmentOf(sel, desc)
 	if s.Attr&(AttrS|AttrCode) == AttrS|AttrCode {
 		cs, ok := c.directCode(sel, desc)
-		if !ok || !c.inSegment(&cs, offset) || !c.setAccessed(sel, desc, &cs) || !c.pushAll(in, size, oldCS, next) {
+		sp := c.R[RSP]
+		if !ok || !c.pushAll(in, size, oldCS, next) {
+			return c.fault(in)
+		}
+		if !c.inSegment(&cs, offset) || !c.setAccessed(sel, desc, &cs) {
+			c.R[RSP] = sp
 			return c.fault(in)
 		}
 		return c.enterCode(in, cs, offset)
@@ -404,11 +426,11 @@ func retFar(c *CPU, in *Inst) *Inst {
 	d := c.decoded(in)
 	size := int(d.OpSize)
 	n := uint64(d.Imm) & 0xffff
-	rip, ok := c.peek(in, 0, size)
+	s, ok := c.peek(in, uint64(size), 2) // first, and no more of it, as faults tell
 	if !ok {
 		return c.fault(in)
 	}
-	s, ok := c.peek(in, uint64(size), size)
+	rip, ok := c.peek(in, 0, size)
 	if !ok {
 		return c.fault(in)
 	}
@@ -451,7 +473,7 @@ func (c *CPU) outer(in *Inst, cs, ss Segment, rip, sp uint64) *Inst {
 	c.leave(in)
 	ss.Attr = ss.Attr&^(3<<AttrDPLShift) | uint32(cs.Selector&3)<<AttrDPLShift
 	c.Seg[CS], c.Seg[SS] = cs, ss
-	c.RIP = rip
+	c.setRIP(rip)
 	c.updateMode()
 	c.setSP(sp&c.stackMask(), c.stackMask())
 	return nil
@@ -478,9 +500,13 @@ func (c *CPU) interruptReturn(in *Inst) *Inst {
 		return c.taskReturn(in)
 	}
 	var f [5]uint64
-	for i := range 3 {
+	for _, i := range [...]int{2, 1, 0} { // the order of Intel's processors, as faults tell
+		n := size
+		if i == 1 {
+			n = 2
+		}
 		var ok bool
-		if f[i], ok = c.peek(in, uint64(i*size), size); !ok {
+		if f[i], ok = c.peek(in, uint64(i*size), n); !ok {
 			return c.fault(in)
 		}
 	}
@@ -509,10 +535,11 @@ func (c *CPU) interruptReturn(in *Inst) *Inst {
 		c.returnFlags(flags, size)
 		return c.enterCode(in, cs, rip)
 	}
-	for i := 3; i < 5; i++ {
-		if f[i], ok = c.peek(in, uint64(i*size), size); !ok {
-			return c.fault(in)
-		}
+	if f[4], ok = c.peek(in, uint64(4*size), 2); !ok {
+		return c.fault(in)
+	}
+	if f[3], ok = c.peek(in, uint64(3*size), size); !ok {
+		return c.fault(in)
 	}
 	ss, ok := c.returnStack(uint16(f[4]), &cs)
 	if !ok || !c.inSegment(&cs, rip) {
@@ -697,17 +724,12 @@ func sysexit(c *CPU, in *Inst) *Inst {
 func loadFarPointer(c *CPU, in *Inst) *Inst {
 	d := c.decoded(in)
 	size := int(d.OpSize)
-	va := c.ea(in)
-	v, ok := c.load(in, va, size)
-	if !ok {
-		return c.fault(in)
-	}
-	sel, ok := c.load16(in, c.wrap(va+uint64(size)))
+	sel, v, ok := c.farPointer(in, size)
 	if !ok {
 		return c.fault(in)
 	}
 	seg := map[decode.Op]int{decode.LDS: DS, decode.LES: ES, decode.LFS: FS, decode.LGS: GS, decode.LSS: SS}[d.Op]
-	if !c.loadSegment(seg, uint16(sel)) {
+	if !c.loadSegment(seg, sel) {
 		return c.fault(in)
 	}
 	c.setReg(d.Args[0].Reg, size, v)

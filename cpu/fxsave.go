@@ -12,15 +12,32 @@ var fxBinders = map[decode.Op]binder{
 // FIP 8, FDP 16, MXCSR 24, MXCSR_MASK 28, ST 32, XMM 160.
 const fxArea = 512
 
-func (c *CPU) fxReady(in *Inst, va uint64) bool {
+// fxReady checks the state and the area. Its last byte is looked at first, as
+// the addresses of page faults tell.
+func (c *CPU) fxReady(in *Inst, va uint64, write bool) bool {
 	switch {
 	case c.CR0&CR0EM != 0 || c.CR0&CR0TS != 0:
 		c.exc = Exception{Vector: VectorNM}
 		return false
-	case va&15 != 0:
+	}
+	// #AC, for what is not even on a 4-byte boundary, comes after the limit
+	// check of the first bytes and before that of the others.
+	if first := c.linear(in.seg, c.offsetOf(in), 4, write); c.noFast && first&3 != 0 {
+		return c.excCode(VectorAC, 0)
+	}
+	if va == poison || va&15 != 0 {
 		return c.excCode(VectorGP, 0)
 	}
-	return true
+	if write {
+		return c.probeStore(in, c.wrap(va+fxArea-1), 1)
+	}
+	_, ok := c.load8(in, c.wrap(va+fxArea-1))
+	return ok
+}
+
+// fxAddress is the linear address of the area.
+func (c *CPU) fxAddress(in *Inst, write bool) uint64 {
+	return c.linear(in.seg, c.offsetOf(in), fxArea, write)
 }
 
 // xmmInArea is how many XMM registers an area holds.
@@ -32,8 +49,8 @@ func (c *CPU) xmmInArea() int {
 }
 
 func fxsave(c *CPU, in *Inst) *Inst {
-	va := c.ea(in)
-	if !c.fxReady(in, va) {
+	va := c.fxAddress(in, true)
+	if !c.fxReady(in, va, true) {
 		return c.fault(in)
 	}
 	// Bytes 464 to 511 belong to software and are not written.
@@ -83,8 +100,8 @@ func fxsave(c *CPU, in *Inst) *Inst {
 func (f *X87) top() int { return int(f.FSW >> 11 & 7) }
 
 func fxrstor(c *CPU, in *Inst) *Inst {
-	va := c.ea(in)
-	if !c.fxReady(in, va) {
+	va := c.fxAddress(in, false)
+	if !c.fxReady(in, va, false) {
 		return c.fault(in)
 	}
 	var area [fxArea]byte
@@ -135,6 +152,7 @@ func emms(c *CPU, in *Inst) *Inst {
 	if !c.mmxReady() {
 		return c.fault(in)
 	}
+	c.enterMMX()
 	c.FPU.Tag = 0
 	return in.next
 }

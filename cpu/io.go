@@ -96,11 +96,11 @@ func (c *CPU) stringIO(in *Inst, s *stringState) *Inst {
 	d := c.decoded(in)
 	port := uint16(c.R[RDX])
 	repeated := d.Rep != decode.RepNone
+	if !c.ioAllowed(port, s.size) { // before the count is looked at
+		return c.fault(in)
+	}
 	if repeated && c.reg(RCX, s.addr) == 0 {
 		return c.leave(in)
-	}
-	if !c.ioAllowed(port, s.size) {
-		return c.fault(in)
 	}
 	if c.interceptIO(in, port, s.size, d.Op == decode.INS) {
 		return nil

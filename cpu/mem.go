@@ -41,7 +41,7 @@ func (c *CPU) eaSlow(in *Inst, a uint64) uint64 {
 	case 2:
 		a &= 0xffff
 	}
-	return c.linear(in.seg, a, uint64(in.size), in.events&eventStore != 0)
+	return c.linear(in.seg, a, uint64(in.size), in.memWrite)
 }
 
 // linear forms the linear address of size bytes at an offset of a segment,
@@ -77,6 +77,9 @@ func (s *Segment) allows(a, size uint64, write bool) bool {
 
 func (s *Segment) within(a, size uint64) bool {
 	last := a + size - 1
+	if s.Limit == 0xffffffff {
+		last = min(last, 0xffffffff) // an access may go around the end
+	}
 	if s.Attr&(AttrCode|AttrDown) == AttrDown && s.Attr&AttrS != 0 {
 		top := uint64(0xffff)
 		if s.Attr&AttrDB != 0 {
@@ -190,6 +193,9 @@ func (c *CPU) loadX(in *Inst, va uint64) (x XMM, ok bool) {
 		o := va & 0xfff
 		return XMM{Lo: le.Uint64(e.Data[o:]), Hi: le.Uint64(e.Data[o+8:])}, true
 	}
+	if !c.checkLinear(in, va, 16) {
+		return x, false
+	}
 	if x.Lo, ok = c.loadSlow(in, va, 8); !ok {
 		return x, false
 	}
@@ -282,18 +288,25 @@ func (c *CPU) storeSlow(in *Inst, va uint64, size int, v uint64) bool {
 // checkLinear raises what a linear address itself can: a segment violation or
 // a non-canonical address (#GP, or #SS through the stack segment), or #AC.
 func (c *CPU) checkLinear(in *Inst, va, size uint64) bool {
-	if c.long && !(canonical(va) && canonical(va+size-1)) || !c.long && va == poison {
-		c.exc = Exception{Vector: VectorGP, HasCode: true}
-		if in != nil && in.seg == SS {
-			c.exc.Vector = VectorSS
-		}
-		return false
+	if c.long && !canonical(va) || !c.long && va == poison {
+		return c.badAddress(in)
 	}
-	if c.noFast && va&(min(size, 8)-1) != 0 {
+	// Moves of 16 bytes at any address are not checked: MOVUPS and its like.
+	if c.noFast && va&(min(size, 8)-1) != 0 && (in == nil || in.size != 16) {
 		c.exc = Exception{Vector: VectorAC, HasCode: true}
 		return false
 	}
+	if c.long && !canonical(va+size-1) {
+		return c.badAddress(in)
+	}
 	return true
+}
+
+func (c *CPU) badAddress(in *Inst) bool {
+	if in != nil && in.seg == SS {
+		return c.excCode(VectorSS, 0)
+	}
+	return c.excCode(VectorGP, 0)
 }
 
 // wrap truncates a linear address outside 64-bit mode.

@@ -242,8 +242,7 @@ func (c *CPU) mmx(r uint8) uint64 { return c.FPU.R[r&7].Significand }
 
 func (c *CPU) setMMX(r uint8, v uint64) { c.FPU.R[r&7] = ST{Significand: v, SignExponent: 0xffff} }
 
-// mmxReady raises what an MMX instruction raises before it does anything, and
-// puts the x87 unit into MMX use.
+// mmxReady raises what an MMX instruction raises before it does anything.
 func (c *CPU) mmxReady() bool {
 	switch {
 	case c.CR0&CR0EM != 0:
@@ -253,11 +252,16 @@ func (c *CPU) mmxReady() bool {
 	case c.FPU.pending():
 		c.exc = Exception{Vector: VectorMF}
 	default:
-		c.FPU.FSW &^= 7 << 11 // TOP
-		c.FPU.Tag = 0xff
 		return true
 	}
 	return false
+}
+
+// enterMMX puts the x87 unit into MMX use, which an MMX instruction does when
+// it completes, whether it writes an MMX register or only reads one.
+func (c *CPU) enterMMX() {
+	c.FPU.FSW &^= 7 << 11 // TOP
+	c.FPU.Tag = 0xff
 }
 
 // pending says whether an unmasked x87 exception waits to be raised.
@@ -279,12 +283,27 @@ func (c *CPU) sseReady() bool {
 // vectorReady checks for an instruction that exists for both kinds of
 // register.
 func (c *CPU) vectorReady(d *decode.Inst) bool {
-	for i := range d.Args {
-		if d.Args[i].Kind == decode.KindMMX {
-			return c.mmxReady()
-		}
+	if hasMMX(d) {
+		return c.mmxReady()
 	}
 	return c.sseReady()
+}
+
+// vectorDone completes such an instruction.
+func (c *CPU) vectorDone(in *Inst, d *decode.Inst) *Inst {
+	if hasMMX(d) {
+		c.enterMMX()
+	}
+	return in.next
+}
+
+func hasMMX(d *decode.Inst) bool {
+	for i := range d.Args {
+		if d.Args[i].Kind == decode.KindMMX {
+			return true
+		}
+	}
+	return false
 }
 
 // low reads the low 64 bits of operand i, whatever its kind.
@@ -310,6 +329,9 @@ func (c *CPU) setLow(in *Inst, i int, v uint64) bool {
 		c.setMMX(a.Reg, v)
 		return true
 	}
+	if hasMMX(c.decoded(in)) {
+		c.FPU.FSW &^= 7 << 11 // before the store can fault; the tags follow
+	}
 	return c.setArg(in, i, v)
 }
 
@@ -332,18 +354,19 @@ func movd(c *CPU, in *Inst) *Inst {
 	if !ok {
 		return c.fault(in)
 	}
-	return in.next
+	return c.vectorDone(in, d)
 }
 
 func movq(c *CPU, in *Inst) *Inst {
-	if !c.vectorReady(c.decoded(in)) {
+	d := c.decoded(in)
+	if !c.vectorReady(d) {
 		return c.fault(in)
 	}
 	v, ok := c.low(in, 1)
 	if !ok || !c.setLow(in, 0, v) {
 		return c.fault(in)
 	}
-	return in.next
+	return c.vectorDone(in, d)
 }
 
 func movdq2q(c *CPU, in *Inst) *Inst {
@@ -352,6 +375,7 @@ func movdq2q(c *CPU, in *Inst) *Inst {
 	}
 	d := c.decoded(in)
 	c.setMMX(d.Args[0].Reg, c.X[d.Args[1].Reg&15].Lo)
+	c.enterMMX()
 	return in.next
 }
 
@@ -361,6 +385,7 @@ func movq2dq(c *CPU, in *Inst) *Inst {
 	}
 	d := c.decoded(in)
 	c.X[d.Args[0].Reg&15] = XMM{Lo: c.mmx(d.Args[1].Reg)}
+	c.enterMMX()
 	return in.next
 }
 
@@ -379,33 +404,34 @@ func movmsk(c *CPU, in *Inst) *Inst {
 }
 
 // maskmov stores the bytes whose mask byte has its top bit set, at DS:rDI.
+// All of the operand must be writable, whatever the mask; of 16 bytes Intel's
+// processors check the upper 8 first.
 func maskmov(c *CPU, in *Inst) *Inst {
 	d := c.decoded(in)
 	if !c.vectorReady(d) {
 		return c.fault(in)
 	}
-	var data, m XMM
-	n := 16
-	for i := range d.Args {
-		switch a := &d.Args[i]; {
-		case a.Kind == decode.KindMMX:
-			n = 8
-			data, m = XMM{Lo: c.mmx(a.Reg)}, data
-		case a.Kind == decode.KindXMM:
-			data, m = c.X[a.Reg&15], data
-		}
+	var data, m XMM // the first register operand is the data
+	n := uint64(16)
+	if hasMMX(d) {
+		n = 8
+		data.Lo, m.Lo = c.mmx(d.Args[0].Reg), c.mmx(d.Args[1].Reg)
+	} else {
+		data, m = c.X[d.Args[0].Reg&15], c.X[d.Args[1].Reg&15]
 	}
-	data, m = m, data // the first register operand is the data
-	a := c.reg(RDI, int(d.AddrSize))
-	for pass := range 2 { // all bytes are checked before one is stored
-		for i := range n {
-			if maskByte(m, i) < 0x80 {
-				continue
-			}
-			va := c.linear(d.Mem.Seg, (a+uint64(i))&mask(int(d.AddrSize)), 1, true)
-			if pass == 0 && !c.probeStore(in, va, 1) || pass == 1 && !c.store8(in, va, uint64(maskByte(data, i))) {
-				return c.fault(in)
-			}
+	va := c.linear(d.Mem.Seg, c.reg(RDI, int(d.AddrSize)), n, true)
+	if n == 8 {
+		c.enterMMX() // even if a fault comes of it
+	}
+	if !c.long && va == poison {
+		return c.gp0(in)
+	}
+	if n == 16 && !c.probeStore(in, c.wrap(va+8), 8) || !c.probeStore(in, va, 8) {
+		return c.fault(in)
+	}
+	for i := range n {
+		if maskByte(m, int(i)) >= 0x80 {
+			c.store8(in, c.wrap(va+i), uint64(maskByte(data, int(i))))
 		}
 	}
 	return in.next

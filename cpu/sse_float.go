@@ -267,16 +267,19 @@ func cvtToInt(c *CPU, in *Inst) *Inst {
 	return in.next
 }
 
-// cvtFromMMX is CVTPI2PS and CVTPI2PD. The latter touches no MMX state when
-// its operand is memory.
+// cvtFromMMX is CVTPI2PS and CVTPI2PD, which touch no MMX state when their
+// operand is memory, and otherwise do also when they raise #XM.
 func cvtFromMMX(c *CPU, in *Inst) *Inst {
 	d := c.decoded(in)
-	if !c.sseReady() || (d.Args[1].Kind == decode.KindMMX || d.Op == decode.CVTPI2PS) && !c.mmxReady() {
+	if !c.sseReady() || hasMMX(d) && !c.mmxReady() {
 		return c.fault(in)
 	}
 	v, ok := c.low(in, 1)
 	if !ok {
 		return c.fault(in)
+	}
+	if hasMMX(d) {
+		c.enterMMX()
 	}
 	x := &c.X[d.Args[0].Reg&15]
 	if d.Op == decode.CVTPI2PD {
@@ -307,6 +310,7 @@ func cvtToMMX(c *CPU, in *Inst) *Inst {
 	if !ok {
 		return c.fault(in)
 	}
+	c.enterMMX() // even if #XM comes of it
 	k := sse.Control(c.MXCSR)
 	var r uint64
 	var f sse.Flags

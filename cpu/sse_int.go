@@ -112,6 +112,7 @@ func bindInt(f func(d, s XMM) XMM, f64 func(d, s uint64) uint64) binder {
 			}
 			r := c.decoded(in).Args[0].Reg
 			c.setMMX(r, f64(c.mmx(r), s))
+			c.enterMMX()
 			return in.next
 		}
 	}
@@ -135,6 +136,7 @@ func bindShiftX(f func(d XMM, count uint64) XMM, f64 func(d, count uint64) uint6
 			}
 			r := c.decoded(in).Args[0].Reg
 			c.setMMX(r, f64(c.mmx(r), n))
+			c.enterMMX()
 			return in.next
 		}
 	}
@@ -165,6 +167,7 @@ func pshufw(c *CPU, in *Inst) *Inst {
 	}
 	d := c.decoded(in)
 	c.setMMX(d.Args[0].Reg, sse.PSHUFW64(s, uint8(d.Imm)))
+	c.enterMMX()
 	return in.next
 }
 
@@ -182,7 +185,7 @@ func pextrw(c *CPU, in *Inst) *Inst {
 	if !c.setArg(in, 0, uint64(v)) {
 		return c.fault(in)
 	}
-	return in.next
+	return c.vectorDone(in, d)
 }
 
 func pinsrw(c *CPU, in *Inst) *Inst {
@@ -199,7 +202,7 @@ func pinsrw(c *CPU, in *Inst) *Inst {
 	} else {
 		c.X[a.Reg&15] = sse.PINSRW(c.X[a.Reg&15], uint32(v), uint8(d.Imm))
 	}
-	return in.next
+	return c.vectorDone(in, d)
 }
 
 func pmovmskb(c *CPU, in *Inst) *Inst {
@@ -214,5 +217,5 @@ func pmovmskb(c *CPU, in *Inst) *Inst {
 		v = sse.PMOVMSKB(c.X[a.Reg&15])
 	}
 	c.R[d.Args[0].Reg&15] = uint64(v)
-	return in.next
+	return c.vectorDone(in, d)
 }

@@ -145,7 +145,7 @@ func push(c *CPU, in *Inst) *Inst {
 			m := c.stackMask()
 			sp := (c.R[RSP] - 4) & m
 			va := c.stackAddress(sp, 4, true)
-			if !c.checkLinear(&stackInst, va, 4) || !c.store(in, va, 2, v) {
+			if !c.checkLinear(&stackInst, va, 2) || !c.store(in, va, 2, v) {
 				return c.fault(in)
 			}
 			c.setSP(sp, m)
@@ -221,44 +221,41 @@ func (c *CPU) segmentLoaded(in *Inst, seg int) *Inst {
 	return nil
 }
 
+// pusha stores what it can: a fault in the middle leaves the words above it
+// stored, and RSP as it was.
 func pusha(c *CPU, in *Inst) *Inst {
 	size := int(c.decoded(in).OpSize)
 	sp := c.R[RSP]
 	m := c.stackMask()
 	for r := range uint8(8) {
 		a := (sp - uint64(size)*uint64(r+1)) & m
-		va := c.stackAddress(a, uint64(size), true)
-		if !c.checkLinear(&stackInst, va, uint64(size)) || !c.probeStore(in, va, uint64(size)) {
-			return c.fault(in)
-		}
-	}
-	for r := range uint8(8) {
-		a := (sp - uint64(size)*uint64(r+1)) & m
 		v := c.reg(r, size)
 		if r == RSP {
 			v = sp
 		}
-		c.store(in, c.stackAddress(a, uint64(size), true), size, v)
+		va := c.stackAddress(a, uint64(size), true)
+		if !c.checkLinear(&stackInst, va, uint64(size)) || !c.store(in, va, size, v) {
+			return c.fault(in)
+		}
 	}
 	c.setSP((sp-8*uint64(size))&m, m)
 	return in.next
 }
 
+// popa likewise leaves the registers below a fault loaded. That is how the
+// processors do it; executed again, it does the same.
 func popa(c *CPU, in *Inst) *Inst {
 	size := int(c.decoded(in).OpSize)
-	var v [8]uint64
-	for i := range v {
-		var ok bool
-		if v[i], ok = c.peek(in, uint64(i*size), size); !ok {
+	for i := range uint8(8) {
+		v, ok := c.peek(in, uint64(i)*uint64(size), size)
+		if !ok {
 			return c.fault(in)
+		}
+		if i != 7-RSP {
+			c.setReg(7-i, size, v)
 		}
 	}
 	c.moveSP(uint64(8 * size))
-	for i := range v {
-		if r := uint8(7 - i); r != RSP {
-			c.setReg(r, size, v[i])
-		}
-	}
 	return in.next
 }
 

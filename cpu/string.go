@@ -39,6 +39,10 @@ func stringOp(c *CPU, in *Inst) *Inst {
 		return in.next
 	}
 	conditional := d.Op == decode.CMPS || d.Op == decode.SCAS
+	c.extendCounters(&s)
+	// Until a repeated comparison completes, the flags stay what they were
+	// (SDM Vol. 2B, REP).
+	result, carry := c.flagResult, c.flagCarry
 	single := c.rflags&FlagTF != 0 || c.vmx.ctl.proc&procMTF != 0
 	for i := 0; ; i++ {
 		n := c.reg(RCX, s.addr)
@@ -48,6 +52,7 @@ func stringOp(c *CPU, in *Inst) *Inst {
 		}
 		if i == maxIterations || single && i == 1 || c.trap != nil || c.reserve != 0 {
 			c.repeated(&s, i)
+			c.flagResult, c.flagCarry = result, carry
 			return c.again(in)
 		}
 		if !conditional {
@@ -59,6 +64,7 @@ func stringOp(c *CPU, in *Inst) *Inst {
 		}
 		if !c.iterate(in, &s) {
 			c.repeated(&s, i)
+			c.flagResult, c.flagCarry = result, carry
 			return c.fault(in)
 		}
 		c.setReg(RCX, s.addr, n-1)
@@ -66,6 +72,19 @@ func stringOp(c *CPU, in *Inst) *Inst {
 			c.repeated(&s, i+1)
 			return in.next
 		}
+	}
+}
+
+// extendCounters clears the upper halves of the counter, and of the pointers
+// of MOVS and STOS, when a repeated instruction uses their lower halves: also
+// for a count of zero, as Intel's processors do.
+func (c *CPU) extendCounters(s *stringState) {
+	if !c.long || s.addr != 4 {
+		return
+	}
+	c.R[RCX] &= 0xffffffff
+	if s.op == decode.MOVS || s.op == decode.STOS {
+		c.advanceBy(s, 0)
 	}
 }
 
@@ -134,11 +153,11 @@ func (c *CPU) iterate(in *Inst, s *stringState) bool {
 		}
 		c.setReg(RAX, s.size, v)
 	case decode.CMPS:
-		a, ok := c.load(in, c.sourceAddress(s), s.size)
+		b, ok := c.loadDest(in, s) // first, as faults tell
 		if !ok {
 			return false
 		}
-		b, ok := c.loadDest(in, s)
+		a, ok := c.load(in, c.sourceAddress(s), s.size)
 		if !ok {
 			return false
 		}

@@ -534,14 +534,23 @@ func arpl(c *CPU, in *Inst) *Inst {
 	if c.CR0&CR0PE == 0 || c.rflags&FlagVM != 0 {
 		return c.ud(in)
 	}
-	a, ok := c.arg(in, 0)
+	d := c.decoded(in)
+	var a uint64
+	var ok bool
+	if d.Args[0].Kind == decode.KindMem { // written only if it changes
+		a, ok = c.load16(in, c.linear(in.seg, c.offsetOf(in), 2, false))
+	} else {
+		a, ok = c.arg(in, 0)
+	}
 	if !ok {
 		return c.fault(in)
 	}
 	b, _ := c.arg(in, 1)
 	f := c.flags() &^ FlagZF
 	if a&3 < b&3 {
-		c.setArg(in, 0, a&^3|b&3)
+		if !c.setArg(in, 0, a&^3|b&3) {
+			return c.fault(in)
+		}
 		f |= FlagZF
 	}
 	c.setStatus(f)

@@ -187,6 +187,7 @@ func (b *Bench) mode(k *Case) {
 	}
 	c.GDTR = cpu.Table{Base: tables, Limit: 7*8 - 1}
 	c.IDTR = cpu.Table{}
+	c.Seg[cpu.TR].Limit = 0 // no task, no port is allowed
 	c.CR3 = b.root
 	c.CR4 = cpu.CR4PAE | cpu.CR4PGE | cpu.CR4OSFXSR | cpu.CR4OSXMMEXCPT | cpu.CR4FSGSBASE
 	c.CR0 = cpu.CR0PE | cpu.CR0MP | cpu.CR0ET | cpu.CR0NE | cpu.CR0WP | cpu.CR0AM | cpu.CR0PG
