@@ -94,7 +94,7 @@ func (c *CPU) instructionBreakpoint() bool {
 	}
 	c.Count++
 	c.notRetired++
-	c.exception(Exception{Vector: VectorDB, DR6: hits, fault: true})
+	c.exception(Exception{Vector: VectorDB, DR6: hits})
 	return true
 }
 

@@ -65,7 +65,6 @@ type Exception struct {
 	DR6     uint64 // bits to set, of #DB
 	trap    bool   // reported after the instruction: RF is not set
 	length  uint8  // of the instruction that raised it, if it was one
-	fault   bool   // of #DB: an instruction breakpoint, reported before the instruction
 	next    uint64 // of a software event: the return address; RIP is still the instruction's
 
 	injected      bool       // by a VM entry
@@ -252,11 +251,12 @@ func (e *Exception) external() uint32 {
 	return 1
 }
 
-// setsRF says that the saved flags have RF set: those of a fault, so that
-// the instruction can be restarted (SDM Vol. 3B, 17.3.1.1).
+// setsRF says that the saved flags have RF set: those of a fault other than
+// #DB, so that the instruction can be restarted without meeting an instruction
+// breakpoint again. After that of a breakpoint, its handler sets RF if it
+// wants to (SDM Vol. 3B, 17.3.1.1).
 func (e *Exception) setsRF() bool {
-	fault := e.Kind == EventHardware && !e.trap && e.Vector != VectorDF && e.Vector != VectorMC
-	return fault && (e.Vector != VectorDB || e.fault)
+	return e.Kind == EventHardware && !e.trap && e.Vector != VectorDB && e.Vector != VectorDF && e.Vector != VectorMC
 }
 
 // isException tells what the exception bitmap of VMX applies to from

@@ -7,6 +7,19 @@ import (
 	"github.com/flipvisor/flipvisor/mmu"
 )
 
+// bareCPU gives a processor in real-address mode about to execute code.
+func bareCPU(t *testing.T, at uint64, code ...byte) *CPU {
+	t.Helper()
+	mem := mmu.NewMemory(1 << 20)
+	if err := mem.WriteBytes(at, code); err != nil {
+		t.Fatal(err)
+	}
+	c := New(mmu.New(mem), DefaultModel())
+	c.Seg[CS].Base, c.RIP = 0, at
+	c.Settle()
+	return c
+}
+
 // TestFetchFaults: what cannot be fetched or decoded raises #GP with an error
 // code of 0, not without one (SDM Vol. 3A, 6.15).
 func TestFetchFaults(t *testing.T) {
@@ -22,13 +35,7 @@ func TestFetchFaults(t *testing.T) {
 		{"reserved", []byte{0x0f, 0xff, 0xff}, 0x1000, Exception{Vector: VectorUD}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			mem := mmu.NewMemory(1 << 20)
-			if err := mem.WriteBytes(c.at, c.code); err != nil {
-				t.Fatal(err)
-			}
-			cpu := New(mmu.New(mem), DefaultModel())
-			cpu.Seg[CS].Base, cpu.RIP = 0, c.at
-			cpu.Settle()
+			cpu := bareCPU(t, c.at, c.code...)
 			var got Exception
 			cpu.SetHooks(Hooks{Catch: func(e Exception) bool { got = e; return true }})
 			if stop := cpu.Run(1); stop != StopCaught {

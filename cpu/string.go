@@ -50,12 +50,12 @@ func stringOp(c *CPU, in *Inst) *Inst {
 			c.repeated(&s, i)
 			return in.next
 		}
-		if i == maxIterations || single && i == 1 || c.trap != nil || c.reserve != 0 {
+		if i == maxIterations || single && i == 1 || c.trap != nil || c.reserve != 0 || i > 0 && c.dataHits != 0 {
 			c.repeated(&s, i)
 			c.flagResult, c.flagCarry = result, carry
 			return c.again(in)
 		}
-		if !conditional {
+		if !conditional && !single {
 			if k := c.iterateBulk(&s, min(n, uint64(maxIterations-i))); k > 0 {
 				c.setReg(RCX, s.addr, n-k)
 				i += int(k) - 1
@@ -90,10 +90,14 @@ func (c *CPU) extendCounters(s *stringState) {
 
 // again ends the block at in, to be executed further after a look around.
 // What it did so far counts as an instruction in time, but did not retire.
+// RF is set until it is complete, for an event between two iterations to save
+// (SDM Vol. 3B, 17.3.1.1), and so that it meets an instruction breakpoint once.
 func (c *CPU) again(in *Inst) *Inst {
 	c.leaveAt(in)
 	c.RIP = c.address(in)
 	c.notRetired++
+	c.rflags |= FlagRF
+	c.updateSlow()
 	return nil
 }
 

@@ -213,7 +213,7 @@ func TestExceptionExits(t *testing.T) {
 		{"#PF: error code matches", []byte{0x48, 0x89, 0x03}, all(reg(RBX, 0x7fff00001238), set(vmExceptionBitmap, 1<<VectorPF), set(vmPFMask, 2), set(vmPFMatch, 2)), ExitException, e(EventHardware, 14) | infoCode, 2, 0x7fff00001238, 0, FlagRF},
 		{"single step", []byte{0x90}, all(or(vmGuestRFLAGS, FlagTF), set(vmExceptionBitmap, 1<<VectorDB)), ExitException, e(EventHardware, 1), 0, dr6BS, 0, FlagTF},
 		{"instruction breakpoint", []byte{0x90}, all(or(vmEntryControls, entryLoadDebug), set(vmGuestDR7, 0x402), set(vmExceptionBitmap, 1<<VectorDB),
-			func(vm *testVM) { vm.DR[0] = testGuestCode }), ExitException, e(EventHardware, 1), 0, 1, 0, FlagRF},
+			func(vm *testVM) { vm.DR[0] = testGuestCode }), ExitException, e(EventHardware, 1), 0, 1, 0, 0},
 		{"GD", []byte{0x0f, 0x21, 0xc0}, all(or(vmEntryControls, entryLoadDebug), set(vmGuestDR7, 0x2400), set(vmExceptionBitmap, 1<<VectorDB)), ExitException, e(EventHardware, 1), 0, 1 << 13, 0, 0},
 	} {
 		t.Run(r.name, func(t *testing.T) {
