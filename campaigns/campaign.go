@@ -136,7 +136,10 @@ type Condition struct {
 type Train struct {
 	Model   string // path of the file to write
 	Options detect.Options
-	Mixes   []Mix
+	// CleanRuns is how many runs without a fault each mix makes with other
+	// seeds, besides its own: they only show what is normal.
+	CleanRuns int
+	Mixes     []Mix
 }
 
 // Mix is one choice of workloads and seeds for the campaign's VMs.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/flipvisor/flipvisor/inject"
 )
 
@@ -81,20 +79,13 @@ func measureOverhead(ctx context.Context, build Builder, s Setup, withAll *Golde
 			sets = append(sets, []inject.Detector{d})
 		}
 	}
-	runs := make([]*Golden, len(sets))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, jobs))
-	for i, set := range sets {
-		group.Go(func() (err error) {
-			runs[i], err = goldenWith(ctx, build, s, set)
-			if err != nil {
-				return fmt.Errorf("the run with detectors [%s], to measure overhead: %w", detectorList(set), err)
-			}
-			return nil
-		})
+	var setups []Setup
+	for _, set := range sets {
+		setups = append(setups, withDetectors(s, set))
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	runs, err := goldens(ctx, build, setups, max(1, jobs))
+	if err != nil {
+		return nil, fmt.Errorf("measuring overhead: %w", err)
 	}
 	sets, runs = append(sets, all), append(runs, withAll)
 	base := runs[0]
@@ -112,21 +103,14 @@ func measureOverhead(ctx context.Context, build Builder, s Setup, withAll *Golde
 	return costs, nil
 }
 
-func goldenWith(ctx context.Context, build Builder, s Setup, detectors []inject.Detector) (*Golden, error) {
+// withDetectors gives the setup with other detectors.
+func withDetectors(s Setup, detectors []inject.Detector) Setup {
 	s.Hypervisor.Detectors = detectors
 	s.Profile = false
 	if !s.Hypervisor.Has(inject.Transition) {
 		s.Hypervisor.Model = nil
 	}
-	lab, err := build(s)
-	if err != nil {
-		return nil, err
-	}
-	g, err := guardedGolden(ctx, lab)
-	if closeErr := lab.Close(); err == nil {
-		err = closeErr
-	}
-	return g, err
+	return s
 }
 
 // perExit is how many instructions the hypervisor needs to handle an exit.

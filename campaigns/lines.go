@@ -63,6 +63,22 @@ func decodeLine(line []byte) (*Record, error) {
 	return &Record{stored.Result, time.Duration(stored.WallMicros) * time.Microsecond}, nil
 }
 
+// readsBack says why a result would not come out of the file as it went in.
+func readsBack(r *inject.Result) error {
+	text, err := r.Canonical()
+	if err != nil {
+		return err
+	}
+	var again inject.Result
+	if err := json.Unmarshal(text, &again); err != nil {
+		return err
+	}
+	if twice, err := again.Canonical(); err != nil || !bytes.Equal(text, twice) {
+		return fmt.Errorf("it is stored as %s, which reads as %s", text, twice)
+	}
+	return nil
+}
+
 // ResultsDigest is the digest of all results in the order of their indices.
 // It is the same whatever the number of workers was, and how often the
 // campaign was interrupted.

@@ -104,7 +104,7 @@ func (g *Gate) add(b *block, metric, prefix string, atLeast bool) {
 }
 
 func (r *reader) train(outer *hcl.Block, vms []VM, folder string) *Train {
-	b := r.open(outer.Body, outer.DefRange, []string{"model", "max_depth", "min_leaf", "normal_weight", "window"}, []string{"mix"})
+	b := r.open(outer.Body, outer.DefRange, []string{"model", "max_depth", "min_leaf", "normal_weight", "window", "clean_runs"}, []string{"mix"})
 	o := detect.DefaultOptions()
 	o.MaxDepth = int(b.integer("max_depth", int64(o.MaxDepth), 1, 64))
 	o.MinLeaf = int(b.integer("min_leaf", int64(o.MinLeaf), 1, 1_000_000))
@@ -115,6 +115,7 @@ func (r *reader) train(outer *hcl.Block, vms []VM, folder string) *Train {
 	if !filepath.IsAbs(t.Model) {
 		t.Model = filepath.Join(folder, t.Model)
 	}
+	t.CleanRuns = int(b.integer("clean_runs", 0, 0, 10_000))
 	for _, inner := range b.content.Blocks.OfType("mix") {
 		t.Mixes = append(t.Mixes, r.mix(inner, vms))
 	}

@@ -43,6 +43,7 @@ const (
 	Booting       Stage = "golden run"
 	Comparing     Stage = "overhead"
 	Experimenting Stage = "experiments"
+	Observing     Stage = "clean entries" // of runs that have no experiments
 )
 
 // Timing is how long a campaign took, over all its sessions.
@@ -237,7 +238,10 @@ func (s *session) run(ctx context.Context) error {
 	}
 	start := time.Now()
 	finished, err := s.experiments(ctx, done, earlier)
-	return errors.Join(err, s.keepTiming(finished, time.Since(start)))
+	if timingErr := s.keepTiming(finished, time.Since(start)); err == nil {
+		err = timingErr
+	}
+	return err
 }
 
 // keepGolden writes what is known of the golden run, once.
@@ -343,6 +347,9 @@ func (s *session) experiments(ctx context.Context, done []bool, earlier int) (n 
 }
 
 func (s *session) keep(f *finished) error {
+	if r := &f.record; r.Outcome == inject.ToolError && f.note == "" {
+		f.note = fmt.Sprintf("experiment %d: %s: %s\n\n", r.Index, r.Fault, r.Detail)
+	}
 	if f.note != "" {
 		s.Log.Error("flipvisor failed in an experiment", "index", f.record.Index, "error", f.record.Detail)
 		if err := s.store.Note(f.note); err != nil {
@@ -409,9 +416,8 @@ func (s *session) experiment(ctx context.Context, lab Lab, e Experiment) (f *fin
 		return f, false
 	}
 	result.Index, result.Group, result.Fault = e.Index, e.Group, e.Fault
-	if err := result.Check(); err != nil {
-		text, _ := result.Canonical()
-		fail(fmt.Sprintf("a result that contradicts itself: %v", err), string(text))
+	if err := errors.Join(result.Check(), readsBack(&result)); err != nil {
+		fail(fmt.Sprintf("the lab gave an impossible result: %v", err), fmt.Sprintf("%+v", result))
 		return f, false
 	}
 	f.record.Result = result

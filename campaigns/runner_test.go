@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/flipvisor/flipvisor/campaigns"
+	"github.com/flipvisor/flipvisor/detect"
 	"github.com/flipvisor/flipvisor/inject"
 	"github.com/flipvisor/flipvisor/internal/fakelab"
 )
@@ -373,6 +374,44 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+func TestCleanRuns(t *testing.T) {
+	model, err := detect.Train([]detect.Sample{
+		{Features: inject.Features{Reason: 30}}, {Features: inject.Features{Reason: 48}, Anomalous: true},
+	}, detect.DefaultOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want *campaigns.Clean
+	for _, jobs := range []int{1, 2, 5} {
+		c := campaign(t, small)
+		c.Setup.Hypervisor.Detectors = []inject.Detector{inject.Transition}
+		c.Setup.Hypervisor.Model = model
+		got, err := campaigns.CleanRuns(context.Background(), c, fakelab.Builder(fakelab.Options{}), 2500, jobs, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// 400 entries a run, an eighth of them for the reason it dislikes.
+		if n := len(got.Alarms); got.Runs != 7 || got.Entries != 2800 || n < 280 || n > 420 {
+			t.Errorf("%d runs, %d entries, %d alarms", got.Runs, got.Entries, n)
+		}
+		if want == nil {
+			want = got
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%d jobs (-1 +%d):\n%s", jobs, jobs, d)
+		}
+	}
+}
+
+// A result that could not be read again is not written in the first place.
+func TestUnreadableResults(t *testing.T) {
+	r := runner(t, fakelab.Options{Unreadable: func(i int) bool { return i == 5 }})
+	s := run(t, r)
+	if e := s.Records[5]; e.Outcome != inject.ToolError || !strings.Contains(e.Detail, "impossible result") {
+		t.Errorf("%s: %s", e.Outcome, e.Detail)
+	}
+}
+
 func harmful(t *testing.T, s *campaigns.Stored) int {
 	t.Helper()
 	for i := range s.Records {
@@ -387,7 +426,8 @@ func harmful(t *testing.T, s *campaigns.Stored) int {
 func TestTrain(t *testing.T) {
 	text := strings.Replace(small, "size = 60", "size = 400", 1) + `
 train {
-  model = "m.json"
+  model      = "m.json"
+  clean_runs = 3
   mix { workloads = ["mcf", "bzip2"] }
   mix { workloads = ["x264", "canneal"] }
   mix { workloads = ["seqread", "postmark"] }
@@ -409,7 +449,7 @@ train {
 	if d := cmp.Diff(a, b); d != "" {
 		t.Errorf("more workers, another tree:\n%s", d)
 	}
-	if one.Manifested == 0 || one.Labelled < one.Manifested*9/10 || one.Tree.Origin.Normal != 3*400 ||
+	if one.Manifested == 0 || one.Labelled < one.Manifested*9/10 || one.Tree.Origin.Normal != 3*4*400 ||
 		one.Tree.Origin.Anomalous != one.Labelled || one.ToolErrors != 0 {
 		t.Errorf("%+v", one)
 	}

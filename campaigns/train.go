@@ -64,11 +64,17 @@ func (t *Trainer) Train(ctx context.Context) (*Trained, error) {
 
 	samples := make([][]detect.Sample, len(mixes))
 	normal := make(map[inject.Features]bool)
-	for i, m := range mixes {
-		for _, tr := range m.Golden.Transitions {
-			samples[i] = append(samples[i], detect.Sample{Features: tr.Features})
+	observe := func(mix int, g *Golden) {
+		for _, tr := range g.Transitions {
+			samples[mix] = append(samples[mix], detect.Sample{Features: tr.Features})
 			normal[tr.Features] = true
 		}
+	}
+	for i, m := range mixes {
+		observe(i, m.Golden)
+	}
+	if err := t.observeMore(ctx, mixes, observe); err != nil {
+		return nil, err
 	}
 	out := &Trained{Experiments: number}
 	for i, l := range seen {
@@ -161,6 +167,25 @@ func (t *Trainer) prepare(ctx context.Context) ([]*Prepared, error) {
 		}
 	}
 	return all, nil
+}
+
+// observeMore makes the runs that only show what is normal.
+func (t *Trainer) observeMore(ctx context.Context, mixes []*Prepared, observe func(mix int, g *Golden)) error {
+	n := t.Campaign.Train.CleanRuns
+	for i, m := range mixes {
+		for k := 0; k < n; k += t.Jobs {
+			t.Progress(Progress{Stage: Observing, Done: i*n + k, Total: len(mixes) * n})
+			setups := reseeded(m.Campaign.Setup, 1+k, min(t.Jobs, n-k))
+			more, err := goldens(ctx, t.Build, setups, t.Jobs)
+			if err != nil {
+				return err
+			}
+			for _, g := range more {
+				observe(i, g)
+			}
+		}
+	}
+	return nil
 }
 
 // apply gives the setup with the mix's workloads.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/flipvisor/flipvisor/campaigns"
 	"github.com/flipvisor/flipvisor/inject"
@@ -167,10 +168,42 @@ func (r *Report) escapes(records []campaigns.Record) {
 			})
 		}
 		r.Escapes[j].Count++
+		r.Escapes[j].in(e.Applied)
+	}
+	for i := range r.Escapes {
+		slices.SortStableFunc(r.Escapes[i].Functions, func(a, b FunctionCount) int {
+			return cmp.Or(b.Count-a.Count, cmp.Compare(a.Name, b.Name))
+		})
 	}
 	slices.SortStableFunc(r.Escapes, func(a, b Escape) int {
 		return cmp.Or(b.Count-a.Count, int(b.Outcome)-int(a.Outcome), cmp.Compare(a.Target, b.Target))
 	})
+}
+
+// in counts the function at a point.
+func (e *Escape) in(p *inject.Point) {
+	name, _, _ := strings.Cut(p.Symbol, "+")
+	if name == "" {
+		name = p.Mode.String()
+	}
+	i := slices.IndexFunc(e.Functions, func(f FunctionCount) bool { return f.Name == name })
+	if i < 0 {
+		i = len(e.Functions)
+		e.Functions = append(e.Functions, FunctionCount{Name: name})
+	}
+	e.Functions[i].Count++
+}
+
+// where names the commonest functions of an escape class.
+func (e *Escape) where() string {
+	var s []string
+	for _, f := range e.Functions[:min(3, len(e.Functions))] {
+		s = append(s, fmt.Sprintf("%s %s", f.Name, count(f.Count)))
+	}
+	if len(e.Functions) > 3 {
+		s = append(s, "...")
+	}
+	return strings.Join(s, ", ")
 }
 
 // manyTargets is how many rows a table may have before the registers or

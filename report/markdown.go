@@ -50,9 +50,9 @@ func (r *Report) Markdown(w io.Writer) error {
 
 	if len(r.Escapes) > 0 {
 		m.title("Largest classes of escapes")
-		m.table("Outcome", "Flipped in", "Faults", "Example", "Fault", "Detail")
+		m.table("Outcome", "Flipped in", "Faults", "Example", "Fault", "Detail", "While in")
 		for _, e := range r.Escapes[:min(fewRows, len(r.Escapes))] {
-			m.row(e.Outcome.String(), e.Target, count(e.Count), fmt.Sprint(e.Example), e.Fault, e.Detail)
+			m.row(e.Outcome.String(), e.Target, count(e.Count), fmt.Sprint(e.Example), e.Fault, e.Detail, e.where())
 		}
 	}
 

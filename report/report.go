@@ -127,6 +127,15 @@ type Escape struct {
 	Example int            `json:"example"` // an experiment's index, for replay
 	Fault   string         `json:"fault"`   // that experiment's
 	Detail  string         `json:"detail,omitempty"`
+	// Functions are where the processor was when the bit flipped, the
+	// commonest first.
+	Functions []FunctionCount `json:"functions"`
+}
+
+// FunctionCount is a function with a number of faults.
+type FunctionCount struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
 }
 
 // Target is the row of one kind of location.

@@ -211,11 +211,11 @@ func (t *text) escapes(r *Report) {
 	t.section("ESCAPES", plural(escaped, "manifested fault", "manifested faults")+" that nobody noticed")
 	tb := table{columns: []align{left, left, right, right, left}}
 	if escaped > 0 {
-		tb.add("outcome", "flipped in", "faults", "example", "")
+		tb.add("outcome", "flipped in", "faults", "example", "while the processor was in")
 	}
 	shown := t.shown(len(r.Escapes))
 	for _, e := range r.Escapes[:shown] {
-		tb.add(e.Outcome.String(), e.Target, count(e.Count), fmt.Sprint(e.Example), e.Detail)
+		tb.add(e.Outcome.String(), e.Target, count(e.Count), fmt.Sprint(e.Example), e.where())
 	}
 	t.table(&tb)
 	t.hidden(len(r.Escapes) - shown)

@@ -87,7 +87,7 @@ Exit status: 0 the gate is passed, 1 it is failed, 2 bad arguments or input,
 		},
 	}
 	root.PersistentFlags().StringVar(&a.logLevel, "log-level", "warn", "how much to log: trace, debug, info, warn, error, off")
-	root.AddCommand(a.runCommand(), a.planCommand(), a.replayCommand(), a.reportCommand(), a.trainCommand(), a.execCommand(),
+	root.AddCommand(a.runCommand(), a.planCommand(), a.replayCommand(), a.reportCommand(), a.trainCommand(), a.cleanCommand(), a.execCommand(),
 		a.bootCommand(), a.hvCommand(), a.versionCommand())
 	return root
 }

@@ -20,6 +20,8 @@ type Options struct {
 	Fail func(index int) error
 	// Panic makes an experiment crash the tool.
 	Panic func(index int) bool
+	// Unreadable makes an experiment's result one that no file can hold.
+	Unreadable func(index int) bool
 	// BuildError is what building a lab gives.
 	BuildError error
 	// Delay is what an experiment takes.

@@ -18,7 +18,11 @@ func (l *lab) Run(ctx context.Context, e campaigns.Experiment) (inject.Result, e
 	if err := ctx.Err(); err != nil {
 		return inject.Result{}, err
 	}
-	return l.fate(e.Fault), nil
+	r := l.fate(e.Fault)
+	if l.options.Unreadable != nil && l.options.Unreadable(e.Index) && r.Applied != nil {
+		r.Applied.Mode = inject.Mode{Kind: inject.OneVM, VM: -1}
+	}
+	return r, nil
 }
 
 // misbehave does what the test asked for.
