@@ -34,6 +34,8 @@ const (
 	selData   = 0x2b
 	selKernel = 0x10
 	selStack  = 0x18
+
+	selKernel32 = 0x38
 )
 
 const physicalSize = 64 << 20
@@ -181,11 +183,11 @@ func (b *Bench) mode(k *Case) {
 		return // no room: the table is simply absent
 	}
 	for i, d := range [...]uint64{
-		2: 0x00af9b000000ffff, 3: 0x00cf93000000ffff, 4: 0x00cffb000000ffff, 5: 0x00cff3000000ffff, 6: 0x00affb000000ffff,
+		2: 0x00af9b000000ffff, 3: 0x00cf93000000ffff, 4: 0x00cffb000000ffff, 5: 0x00cff3000000ffff, 6: 0x00affb000000ffff, 7: 0x00cf9b000000ffff,
 	} {
 		b.mem.Write(gdt+uint64(i)*8, 8, d)
 	}
-	c.GDTR = cpu.Table{Base: tables, Limit: 7*8 - 1}
+	c.GDTR = cpu.Table{Base: tables, Limit: 8*8 - 1}
 	c.IDTR = cpu.Table{}
 	c.Seg[cpu.TR].Limit = 0 // no task, no port is allowed
 	c.CR3 = b.root
@@ -202,8 +204,9 @@ func (b *Bench) mode(k *Case) {
 	}
 	if *k.CPL == 0 {
 		data.Selector = selStack
-		if k.Mode == 64 {
-			code.Selector = selKernel
+		code.Selector = selKernel
+		if k.Mode == 32 {
+			code.Selector = selKernel32
 		}
 	}
 	for s := range 6 {
