@@ -262,7 +262,14 @@ func callFar(c *CPU, in *Inst) *Inst {
 	if s.Attr&(AttrS|AttrCode) == AttrS|AttrCode {
 		cs, ok := c.directCode(sel, desc)
 		sp := c.R[RSP]
-		if !ok || !c.pushAll(in, size, oldCS, next) {
+		if ok { // the stack is addressed as in the mode called into
+			long := c.long
+			c.long = c.lma && cs.Attr&AttrL != 0
+			ok = c.pushAll(in, size, oldCS, next)
+			c.long = long
+		}
+		if !ok {
+			c.R[RSP] = sp
 			return c.fault(in)
 		}
 		if !c.inSegment(&cs, offset) || !c.setAccessed(sel, desc, &cs) {

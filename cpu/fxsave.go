@@ -22,10 +22,13 @@ func (c *CPU) fxReady(in *Inst, va uint64, write bool) bool {
 	}
 	// #AC, for what is not even on a 4-byte boundary, comes after the limit
 	// check of the first bytes and before that of the others.
-	if first := c.linear(in.seg, c.offsetOf(in), 4, write); c.noFast && first&3 != 0 {
+	if first := c.linear(in.seg, c.offsetOf(in), 4, false); c.noFast && first&3 != 0 && (!c.long || canonical(first)) {
 		return c.excCode(VectorAC, 0)
 	}
-	if va == poison || va&15 != 0 {
+	if va == poison || c.long && !canonical(va) {
+		return c.badAddress(in)
+	}
+	if va&15 != 0 {
 		return c.excCode(VectorGP, 0)
 	}
 	if write {

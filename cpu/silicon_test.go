@@ -99,6 +99,9 @@ func TestSilicon(t *testing.T) {
 	}, {
 		name: "a far jump out of 64-bit mode cuts its target",
 		code: "48ff2d 01000000 f4 0000108000000000 2300", stop: "#14 at 0x80100000",
+	}, {
+		name: "BOUND does not read the upper bound for an index below the lower one", mode: 32,
+		code: "6207", regs: regs{"rdi": 0x10ffc, "rax": 0xffffffff}, stop: "#5",
 	}} {
 		k := exec.Case{
 			Mode: c.mode, CPL: new(3), Code: c.code + "f4", At: exec.N(0x100000), Regs: map[string]exec.Number{"rflags": exec.N(2)},

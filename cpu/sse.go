@@ -419,14 +419,18 @@ func maskmov(c *CPU, in *Inst) *Inst {
 	} else {
 		data, m = c.X[d.Args[0].Reg&15], c.X[d.Args[1].Reg&15]
 	}
-	va := c.linear(d.Mem.Seg, c.reg(RDI, int(d.AddrSize)), n, true)
+	a := c.reg(RDI, int(d.AddrSize))
+	half := func(off uint64) (va uint64, ok bool) {
+		va = c.linear(d.Mem.Seg, (a+off)&mask(int(d.AddrSize)), 8, true)
+		return va, c.probeStore(in, va, 8)
+	}
 	if n == 8 {
 		c.enterMMX() // even if a fault comes of it
+	} else if _, ok := half(8); !ok {
+		return c.fault(in)
 	}
-	if !c.long && va == poison {
-		return c.gp0(in)
-	}
-	if n == 16 && !c.probeStore(in, c.wrap(va+8), 8) || !c.probeStore(in, va, 8) {
+	va, ok := half(0)
+	if !ok {
 		return c.fault(in)
 	}
 	for i := range n {

@@ -619,18 +619,20 @@ func pause(c *CPU, in *Inst) *Inst {
 func bound(c *CPU, in *Inst) *Inst {
 	d := c.decoded(in)
 	size := int(d.OpSize)
-	va := c.ea(in)
-	lo, ok := c.load(in, va, size)
-	if !ok {
-		return c.fault(in)
-	}
-	hi, ok := c.load(in, c.wrap(va+uint64(size)), size)
-	if !ok {
-		return c.fault(in)
-	}
 	v := int64(signExtend(c.reg(d.Args[0].Reg, size), size))
-	if v < int64(signExtend(lo, size)) || v > int64(signExtend(hi, size)) {
-		return c.raise(in, VectorBR)
+	at := c.offsetOf(in)
+	// One bound after the other: an index below the lower one is #BR even if
+	// the upper one cannot be read.
+	for i := range 2 {
+		limit, ok := c.load(in, c.linear(in.seg, at, uint64(size), false), size)
+		if !ok {
+			return c.fault(in)
+		}
+		l := int64(signExtend(limit, size))
+		if i == 0 && v < l || i == 1 && v > l {
+			return c.raise(in, VectorBR)
+		}
+		at = (at + uint64(size)) & mask(int(in.addrSize))
 	}
 	return in.next
 }

@@ -46,3 +46,6 @@ func (p *Proc) Protect(addr, size uint64, prot Prot) error { return ErrUnavailab
 
 // SetLDT sets an entry of the process's local descriptor table.
 func (p *Proc) SetLDT(int, Segment) (uint16, error) { return 0, ErrUnavailable }
+
+// Syscall makes the process make a system call.
+func (p *Proc) Syscall(uint64, ...uint64) (uint64, error) { return 0, ErrUnavailable }
