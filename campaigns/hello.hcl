@@ -79,10 +79,12 @@ sample {
   seed = 1
 }
 
-# The bar. Here: of the faults that did harm, a detector should have noticed
-# nine in ten. There are three verdicts, and exit statuses to go with them:
-# the bar is passed (0), failed (1), or the sample is too small to say (3).
+# The bar. Here: of the faults that manifested, that is, that did harm, a
+# detector should have noticed three in four. There are three verdicts, and
+# exit statuses to go with them: the bar is passed (0), failed (1), or the
+# sample is too small to say (3). Raise it to 0.9, and two hundred experiments
+# are too few; raise it to 0.99, and ask what escapes.
 gate {
-  min_coverage_manifested = 0.9
+  min_coverage_manifested = 0.75
   confidence              = 0.95
 }
