@@ -49,6 +49,9 @@ func (a *app) main(args []string) int {
 	root.SetErr(a.err)
 	if err := root.ExecuteContext(ctx); err != nil {
 		a.complain(err)
+		if errors.Is(err, campaigns.ErrInterrupted) {
+			return statusInconclusive
+		}
 		return statusUsage
 	}
 	return a.status

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -31,7 +30,7 @@ func (a *app) planCommand() *cobra.Command {
 			}
 			p, err := campaigns.MakePlan(cmd.Context(), c, a.build, sample.jobs)
 			if cmd.Context().Err() != nil {
-				return errors.New("interrupted")
+				return campaigns.ErrInterrupted
 			}
 			if err != nil {
 				return err
