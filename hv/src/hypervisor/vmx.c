@@ -121,7 +121,9 @@ void vmx_init(void)
     check_capabilities();
 
     u64 fixed0 = rdmsr(MSR_VMX_CR0_FIXED0), fixed1 = rdmsr(MSR_VMX_CR0_FIXED1);
-    write_cr0((read_cr0() | fixed0) & fixed1);
+    /* The hypervisor itself computes with general registers only. TS makes a
+     * floating-point instruction in it what it would be: an unexpected #NM. */
+    write_cr0(((read_cr0() | fixed0) & fixed1) | CR0_TS);
     fixed0 = rdmsr(MSR_VMX_CR4_FIXED0), fixed1 = rdmsr(MSR_VMX_CR4_FIXED1);
     write_cr4((read_cr4() | CR4_VMXE | CR4_OSFXSR | CR4_OSXMMEXCPT | fixed0) & fixed1);
 
@@ -344,9 +346,11 @@ static void load_lazy_state(const struct lazy_state *s)
 
 void vmx_switch_to(struct vm *vm)
 {
+    asm volatile("clts" : : : "memory");
     if (current)
         save_lazy_state(&current->lazy);
     load_lazy_state(&vm->lazy);
+    write_cr0(read_cr0() | CR0_TS);
     vmptrld(vm->config.vmcs);
     current = vm;
     vm->switches++;
