@@ -13,7 +13,7 @@ build: ## the program, as ./flipvisor
 # ---- tests ---------------------------------------------------------------
 
 .PHONY: test
-test: check hv-check ## everything CI runs; installs what it needs
+test: check hv-check kernels-check ## everything CI runs; installs what it needs
 	$(GO) test -timeout 14m ./...
 
 .PHONY: check
@@ -63,6 +63,14 @@ hv: toolchain ## build the hypervisor's and the guests' images
 hv-check: toolchain ## rebuild the images elsewhere and compare with those committed
 	$(MAKE) -C hv/src check
 	$(MAKE) -C hv/src/guest check
+
+.PHONY: kernels
+kernels: toolchain ## build the test kernels
+	$(MAKE) -C testdata/kernels
+
+.PHONY: kernels-check
+kernels-check: toolchain ## rebuild the test kernels elsewhere and compare with those committed
+	$(MAKE) -C testdata/kernels check
 
 .PHONY: toolchain
 toolchain:

@@ -75,6 +75,9 @@ func endingOf(m *Machine, stop Stop, out *bytes.Buffer) ending {
 func TestHoweverRun(t *testing.T) {
 	programs := []program{miniOS("seqread"), miniOS("x264"), miniOS("postmark"), miniOS("freqmine")}
 	programs = append(programs, hypervisor(t))
+	for _, name := range kernels {
+		programs = append(programs, kernel(name))
+	}
 	for _, p := range programs {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
