@@ -80,7 +80,7 @@ type Case struct {
 	Mem    []Patch // besides the code; what is not named holds the pattern
 	Vector bool    // uses more than general registers
 	End    uint64  // with Continue: the address of the INT3
-	Undef  uint32  // with Continue: flags that are undefined at the end
+	Marks  []Mark  // with Continue: what is undefined where
 	Limit  uint64  // with Continue: instructions
 	Seed   uint64  // what the generator made it from
 	Self   bool    // it changes its own code

@@ -29,6 +29,26 @@ func seed() uint64 {
 	return n
 }
 
+// TestSequences runs programs of many instructions on the processor, and in
+// several ways on the interpreter.
+func TestSequences(t *testing.T) {
+	start := time.Now()
+	r, err := Run(Options{Cases: size(20_000, 500_000), Seed: seed(), Workers: runtime.NumCPU(), Failures: 6, Sequences: true})
+	if errors.Is(err, native.ErrUnavailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.Failed {
+		t.Error(r.Failed[i].String())
+	}
+	if r.Flaky > 0 {
+		t.Errorf("%d cases differed once, and not again", r.Flaky)
+	}
+	t.Logf("%d sequences; %d differ; %.0f a second", r.Cases, r.Failing, float64(r.Cases)/time.Since(start).Seconds())
+}
+
 // TestInstructions runs single instructions of every form on the interpreter
 // and on the processor.
 func TestInstructions(t *testing.T) {

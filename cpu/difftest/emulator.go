@@ -145,12 +145,14 @@ var freshData, freshText = func() (d, t [areaSize]byte) {
 // refresh gives both areas their pattern.
 func (e *Emulator) refresh() {
 	for i := range uint64(2) {
-		if *e.mem.Page(e.data[i]) != mmu.Page(freshData[i*pageSize:][:pageSize]) {
-			e.write(e.data[i], freshData[i*pageSize:][:pageSize])
-		}
-		if *e.mem.Page(e.text[i]) != mmu.Page(freshText[i*pageSize:][:pageSize]) {
-			e.write(e.text[i], freshText[i*pageSize:][:pageSize])
-		}
+		e.refreshPage(e.data[i], freshData[i*pageSize:])
+		e.refreshPage(e.text[i], freshText[i*pageSize:])
+	}
+}
+
+func (e *Emulator) refreshPage(pa uint64, want []byte) {
+	if *e.mem.Page(pa) != mmu.Page(want[:pageSize]) {
+		e.write(pa, want[:pageSize])
 	}
 }
 
@@ -172,9 +174,21 @@ func (e *Emulator) put(addr uint64, b []byte) {
 func (e *Emulator) Load(k *Case) {
 	e.refresh()
 	e.put(k.linear(), k.Code)
+	e.loadData(k)
+	e.loadState(k)
+}
+
+// loadData gives the data area its content.
+func (e *Emulator) loadData(k *Case) {
+	for i := range uint64(2) {
+		e.refreshPage(e.data[i], freshData[i*pageSize:])
+	}
 	for i := range k.Mem {
 		e.put(k.Mem[i].Addr, k.Mem[i].Data)
 	}
+}
+
+func (e *Emulator) loadState(k *Case) {
 	c := e.CPU
 	c.State = e.base
 	in := &k.In
@@ -231,7 +245,7 @@ func (e *Emulator) Run(k *Case, out *Outcome) {
 	case StepTwo:
 		limit = 2
 	case Continue:
-		limit = k.Limit + 1
+		limit = k.Limit
 	}
 	e.finish(k, c.Run(c.Count+limit), out)
 }

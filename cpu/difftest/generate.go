@@ -220,7 +220,7 @@ func (g *generator) flavor(d *decode.Inst) {
 		if !room {
 			c.In.RIP -= 64
 		}
-		c.Flavor, c.End, c.Limit = Continue, c.In.RIP+uint64(d.Len), 1
+		c.Flavor, c.End, c.Limit = Continue, c.In.RIP+uint64(d.Len), 8
 	case (d.Op == decode.MOVSEG || d.Op == decode.POP) && d.Args[0].Kind == decode.KindSeg && d.Args[0].Reg == cpu.SS:
 		if !room {
 			c.In.RIP -= 64

@@ -158,8 +158,20 @@ func (h *Host) Load(k *Case) error {
 	})
 }
 
-// Run runs a case that was loaded.
+// Run runs a case that was loaded, and cleans up after it.
 func (h *Host) Run(k *Case, out *Outcome) error {
+	if err := h.run(k, out); err != nil {
+		return err
+	}
+	if out.Flags&cpu.FlagID != 0 { // can be set by a program only, and would stay
+		if err := h.clearID(); err != nil {
+			return err
+		}
+	}
+	return h.restore(out.Data[:])
+}
+
+func (h *Host) run(k *Case, out *Outcome) error {
 	p := h.p
 	resume := p.Step
 	if k.Flavor == Continue {
@@ -212,12 +224,7 @@ func (h *Host) Run(k *Case, out *Outcome) error {
 			return err
 		}
 	}
-	if st.RFLAGS&cpu.FlagID != 0 { // can be set by a program only, and would stay
-		if err := h.clearID(); err != nil {
-			return err
-		}
-	}
-	return h.restore(out.Data[:])
+	return nil
 }
 
 func (h *Host) vectors(s *State) error {

@@ -25,7 +25,11 @@ const (
 // the "Flags affected" of each instruction). Whatever is not here must match.
 func maskOf(k *Case, want *Outcome) (m mask) {
 	if k.Flavor == Continue {
-		m.flags = k.Undef
+		for i := range k.Marks {
+			if k.Marks[i].RIP == want.RIP {
+				m.flags |= k.Marks[i].Undef
+			}
+		}
 		return m
 	}
 	d := &k.Inst
