@@ -48,11 +48,11 @@ sample {
 }
 
 # Each mix is a run of its own; faults are spread over all of them in turn.
-# Besides, each mix runs 40 times without a fault and with other seeds: rare
+# Besides, each mix runs 100 times without a fault and with other seeds: rare
 # but healthy transitions must have been seen, or they become false alarms.
 train {
   model         = "models/xentry.json"
-  clean_runs    = 40
+  clean_runs    = 100
   normal_weight = 100
   window        = 1
 

@@ -167,8 +167,34 @@ func (c *CPU) goTo(rip uint64, link **block) *Inst {
 	return c.jump(rip)
 }
 
+// unimplemented stops the machine, by name, at an instruction that cannot be
+// executed, unless the architecture has an exception for it first: without
+// CR4.OSXSAVE there are no VEX- and EVEX-encoded vector instructions (SDM
+// Vol. 2A, 2.4), and CR0.EM and CR0.TS keep x87, MMX and SSE from use (Vol.
+// 3A, table 2-2).
 func unimplemented(c *CPU, in *Inst) *Inst {
 	d := c.decoded(in)
+	var touches decode.Effects
+	d.Effects(&touches)
+	vector, mmx := false, false
+	for i := range d.Args {
+		switch d.Args[i].Kind {
+		case decode.KindXMM, decode.KindYMM, decode.KindOpmask:
+			vector = true
+		case decode.KindMMX:
+			mmx = true
+		}
+	}
+	switch {
+	case (d.EVEX || d.VEX && vector) && c.CR4&CR4OSXSAVE == 0:
+		return c.ud(in)
+	case vector && c.sseOff:
+		return c.sseUnavailable(in)
+	case mmx && c.CR0&CR0EM != 0:
+		return c.ud(in)
+	case (mmx || (touches.Read.Sys|touches.Write.Sys|touches.CondWrite.Sys)&decode.SysX87 != 0) && c.CR0&(CR0EM|CR0TS) != 0:
+		return c.raise(in, VectorNM)
+	}
 	c.unwind(in)
 	linear := c.RIP
 	if !c.long {

@@ -191,7 +191,8 @@ func (b *Bench) mode(k *Case) {
 	c.IDTR = cpu.Table{}
 	c.Seg[cpu.TR].Limit = 0 // no task, no port is allowed
 	c.CR3 = b.root
-	c.CR4 = cpu.CR4PAE | cpu.CR4PGE | cpu.CR4OSFXSR | cpu.CR4OSXMMEXCPT | cpu.CR4FSGSBASE
+	c.CR4 = cpu.CR4PAE | cpu.CR4PGE | cpu.CR4OSFXSR | cpu.CR4OSXMMEXCPT | cpu.CR4FSGSBASE | cpu.CR4OSXSAVE
+	c.XCR0 = 7 // a vector instruction that is not implemented is to say so
 	c.CR0 = cpu.CR0PE | cpu.CR0MP | cpu.CR0ET | cpu.CR0NE | cpu.CR0WP | cpu.CR0AM | cpu.CR0PG
 	c.MSR.EFER = cpu.EFERLME | cpu.EFERLMA | cpu.EFERNXE
 	dpl := uint32(*k.CPL) << cpu.AttrDPLShift
