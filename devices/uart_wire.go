@@ -20,6 +20,10 @@ func (u *UART) Receive(b byte) bool {
 // Waiting is how many bytes wait to be received.
 func (u *UART) Waiting() int { return len(u.input) }
 
+// Ready says whether the program has raised DTR or RTS, which tells the far
+// end that it can send, or let interrupts through.
+func (u *UART) Ready() bool { return u.mcr&(3|mcrOut2) != 0 }
+
 // Listens says whether a byte received interrupts.
 func (u *UART) Listens() bool {
 	return u.ier&ierReceive != 0 && u.mcr&(mcrOut2|mcrLoop) == mcrOut2

@@ -71,6 +71,10 @@ func (e *Ending) Print(w io.Writer) error {
 func (s *Session) end(stop machine.Stop, err error) *Ending {
 	e := &Ending{Stop: stop, Err: err, Count: s.Machine.Count()}
 	s.log = slices.Clone(s.Machine.Log())
+	if s.midLine {
+		_ = s.console.WriteByte('\n')
+		_ = s.console.Flush()
+	}
 	if err != nil {
 		return e
 	}

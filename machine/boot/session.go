@@ -19,6 +19,7 @@ type Session struct {
 	o       Options
 	console *bufio.Writer
 	trace   *bufio.Writer
+	midLine bool // the console's last line has no end yet
 	input   chan []byte // closed at the end of input
 	waiting []byte      // input that the machine has no room for yet
 
@@ -37,6 +38,10 @@ const (
 	sliceLength = 1 << 20
 	// checkpointEvery is the distance of checkpoints.
 	checkpointEvery = 1 << 27
+	// readyAfter is when a program that never says that it is ready to
+	// receive gets its input all the same. What comes before a program sets
+	// the port up is lost, as on any PC.
+	readyAfter = 1 << 27
 	// roomFor is how much input the machine is given ahead of its reading.
 	roomFor = 256
 )
@@ -57,7 +62,10 @@ func New(o Options) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{Machine: m, o: o, console: bufio.NewWriter(o.Console)}
-	m.Console = func(b byte) { _ = s.console.WriteByte(b) } // an error stays until Flush
+	m.Console = func(b byte) {
+		_ = s.console.WriteByte(b) // an error stays until Flush
+		s.midLine = b != '\n'
+	}
 	if o.Trace != nil {
 		s.trace = bufio.NewWriterSize(o.Trace, 1<<16)
 		m.CPU.SetHooks(cpu.Hooks{Step: s.traceStep, Exception: s.traceEvent})
@@ -137,8 +145,9 @@ func (s *Session) receive() {
 		default:
 		}
 	}
-	n := min(len(s.waiting), roomFor-s.Machine.UART.Waiting())
-	if n > 0 {
+	u := s.Machine.UART
+	n := min(len(s.waiting), roomFor-u.Waiting())
+	if n > 0 && (u.Ready() || s.Machine.Count() >= readyAfter) {
 		s.Machine.Input(machine.ConsoleInput, s.waiting[:n])
 		s.waiting = s.waiting[n:]
 	}
