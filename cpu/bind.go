@@ -69,10 +69,14 @@ func (c *CPU) bindBlock(b *block) {
 			in.events |= eventStore
 		}
 		b.events += packEvents(in.events)
-		if bind := binders[d.Op]; bind != nil {
-			in.fn = bind(in, d)
-		} else {
+		bind := binders[d.Op]
+		switch {
+		case c.absent(d):
+			in.fn = undefined
+		case bind == nil:
 			in.fn = unimplemented
+		default:
+			in.fn = bind(in, d)
 		}
 		offset += uint64(d.Len)
 	}

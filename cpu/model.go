@@ -68,7 +68,7 @@ func DefaultModel() Model {
 		TSCHz: 1_000_000_000,
 		Features: FeatureVMX | FeaturePMU | FeatureSMEP | FeatureSMAP | FeatureUMIP | FeatureFSGSBASE |
 			FeaturePCID | FeatureINVPCID | Feature1GBPages | FeatureX2APIC | FeatureTSCDeadline |
-			FeatureRDTSCP | FeaturePOPCNT | FeatureLZCNT | FeatureMOVBE | FeatureBMI1 | FeatureBMI2 |
+			FeatureRDTSCP | FeatureSSE3 | FeatureSSSE3 | FeatureSSE41 | FeatureSSE42 | FeaturePOPCNT | FeatureLZCNT | FeatureMOVBE | FeatureBMI1 | FeatureBMI2 |
 			FeatureADX | FeatureERMS | FeatureCLFLUSHOPT | FeatureCLWB | FeatureRDPID | FeatureSERIALIZE,
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // sseBinders are the SSE and SSE2 instructions: moves here, arithmetic in
 // sse_float.go and sse_int.go, which also have the MMX forms.
-var sseBinders = join(sseMoveBinders, sseFloatBinders, sseIntBinders, fxBinders)
+var sseBinders = join(sseMoveBinders, sseFloatBinders, sseIntBinders, sseExtBinders, fxBinders)
 
 func join(families ...map[decode.Op]binder) map[decode.Op]binder {
 	all := make(map[decode.Op]binder)
@@ -32,7 +32,8 @@ func (c *CPU) sseUnavailable(in *Inst) *Inst {
 // bytes but those of the moves named unaligned.
 func aligned(d *decode.Inst) bool {
 	switch d.Op {
-	case decode.MOVUPS, decode.MOVUPD, decode.MOVDQU, decode.LDDQU:
+	case decode.MOVUPS, decode.MOVUPD, decode.MOVDQU, decode.LDDQU,
+		decode.PCMPESTRI, decode.PCMPESTRM, decode.PCMPISTRI, decode.PCMPISTRM:
 		return false
 	}
 	for i := range d.Args {

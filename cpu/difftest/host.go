@@ -295,21 +295,24 @@ var hostFlags = sync.OnceValue(func() map[string]string {
 
 func hostVendor() string { return hostFlags()["vendor"] }
 
-// needs is the feature that an operation needs beyond those of the first
-// 64-bit processors.
-var needs = map[decode.Op]string{
-	decode.MOVBE: "movbe", decode.POPCNT: "popcnt", decode.LZCNT: "abm", decode.TZCNT: "bmi1", decode.CRC32: "sse4_2",
-	decode.ADCX: "adx", decode.ADOX: "adx", decode.ANDN: "bmi1", decode.BEXTR: "bmi1", decode.BLSI: "bmi1",
-	decode.BLSMSK: "bmi1", decode.BLSR: "bmi1", decode.BZHI: "bmi2", decode.MULX: "bmi2", decode.PDEP: "bmi2",
-	decode.PEXT: "bmi2", decode.RORX: "bmi2", decode.SARX: "bmi2", decode.SHLX: "bmi2", decode.SHRX: "bmi2",
+// hostFeature is what Linux calls the features that not every 64-bit processor
+// has; opFeature those of operations that the model always has, or that check
+// for themselves.
+var hostFeature = map[cpu.Feature]string{
+	cpu.FeatureSSE3: "pni", cpu.FeatureSSSE3: "ssse3", cpu.FeatureSSE41: "sse4_1", cpu.FeatureSSE42: "sse4_2",
+	cpu.FeaturePOPCNT: "popcnt", cpu.FeatureMOVBE: "movbe", cpu.FeatureBMI1: "bmi1", cpu.FeatureBMI2: "bmi2",
+	cpu.FeatureADX: "adx", cpu.FeatureCLFLUSHOPT: "clflushopt", cpu.FeatureCLWB: "clwb", cpu.FeatureSERIALIZE: "serialize",
+}
+
+var opFeature = map[decode.Op]string{
+	decode.LZCNT: "abm", decode.TZCNT: "bmi1", decode.CMPXCHG16B: "cx16", decode.PREFETCHW: "3dnowprefetch",
 	decode.RDFSBASE: "fsgsbase", decode.RDGSBASE: "fsgsbase", decode.WRFSBASE: "fsgsbase", decode.WRGSBASE: "fsgsbase",
-	decode.CLFLUSHOPT: "clflushopt", decode.CLWB: "clwb", decode.CLDEMOTE: "cldemote", decode.SERIALIZE: "serialize",
-	decode.CLAC: "smap", decode.STAC: "smap", decode.INVPCID: "invpcid", decode.LDDQU: "pni",
-	decode.CMPXCHG16B: "cx16", decode.PREFETCHW: "3dnowprefetch",
+	decode.CLAC: "smap", decode.STAC: "smap", decode.INVPCID: "invpcid", decode.CLDEMOTE: "cldemote",
 }
 
 // lacking says that this machine's processor does not have an operation.
 func lacking(op decode.Op) bool {
-	f := needs[op]
-	return f != "" && hostFlags()[f] == ""
+	has := hostFlags()
+	f, g := hostFeature[cpu.FeatureOf(op)], opFeature[op]
+	return f != "" && has[f] == "" || g != "" && has[g] == ""
 }
