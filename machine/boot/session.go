@@ -19,7 +19,7 @@ type Session struct {
 	o       Options
 	console *bufio.Writer
 	trace   *bufio.Writer
-	midLine bool // the console's last line has no end yet
+	midLine bool        // the console's last line has no end yet
 	input   chan []byte // closed at the end of input
 	waiting []byte      // input that the machine has no room for yet
 
