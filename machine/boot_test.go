@@ -1,29 +1,29 @@
 package machine
 
 import (
-	"os"
+	"bytes"
+	"fmt"
+	"strings"
 	"testing"
 )
 
-func TestBootMiniOS(t *testing.T) {
-	image, err := os.ReadFile("../hv/images/minios.elf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, workload := range []string{"seqread", "seqwrite", "bzip2", "mcf", "freqmine", "canneal", "x264", "postmark"} {
-		t.Run(workload, func(t *testing.T) {
-			var out []byte
-			m, err := New(Config{Memory: 32 << 20, Console: func(b byte) { out = append(out, b) }})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := m.LoadMultiboot(image, "workload="+workload, nil); err != nil {
-				t.Fatal(err)
-			}
-			stop := m.Run(100_000_000)
-			t.Logf("%v at %d, rip %#x\n%s", stop, m.Count(), m.CPU.RIP, out)
-			if stop.Reason != Exited {
-				t.Errorf("stopped: %v", stop)
+// TestWorkloads: every workload of the mini-OS computes on the bare machine
+// what the same source computes on the host (hv/src/guest/digests.txt).
+func TestWorkloads(t *testing.T) {
+	for line := range strings.Lines(string(readImage(t, "hv/src/guest/digests.txt"))) {
+		var workload, digest string
+		var scale, seed int
+		if _, err := fmt.Sscan(line, &workload, &scale, &seed, &digest); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		t.Run(fmt.Sprintf("%s-%d-%d", workload, scale, seed), func(t *testing.T) {
+			t.Parallel()
+			p := miniOS(workload)
+			p.cmdline = fmt.Sprintf("minios workload=%s scale=%d seed=%d", workload, scale, seed)
+			m, out := p.boot(t)
+			stop := m.Run(tooLong)
+			if stop.Reason != Exited || stop.Code != 0 || !bytes.Contains(out.Bytes(), []byte(workload+" digest "+digest)) {
+				t.Errorf("%v at %d; want digest %s\n%s", stop, m.Count(), digest, out)
 			}
 		})
 	}
