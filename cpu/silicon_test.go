@@ -94,6 +94,9 @@ func TestSilicon(t *testing.T) {
 		name: "ARPL that changes nothing only reads", mode: 32,
 		code: "2e6305 00000100", regs: regs{"rax": 0}, want: regs{"rax": 0},
 	}, {
+		name: "REP STOSB that overwrites its own prefix",
+		code: "f3aa", regs: regs{"rax": 0x90, "rcx": 9, "rdi": 0x100000}, want: regs{"rcx": 8, "rdi": 0x100002},
+	}, {
 		name: "an operand around the end of a flat segment", mode: 32,
 		code: "a1 ffffffff", stop: "#14 at 0xffffffff",
 	}, {

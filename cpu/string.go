@@ -50,7 +50,7 @@ func stringOp(c *CPU, in *Inst) *Inst {
 			c.repeated(&s, i)
 			return in.next
 		}
-		if i == maxIterations || single && i == 1 || c.trap != nil || c.reserve != 0 || i > 0 && c.dataHits != 0 {
+		if i == maxIterations || single && i == 1 || c.trap != nil || c.reserve != 0 || i > 0 && (c.dataHits != 0 || c.blk.dead()) {
 			c.repeated(&s, i)
 			c.flagResult, c.flagCarry = result, carry
 			return c.again(in)

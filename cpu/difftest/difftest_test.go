@@ -46,7 +46,23 @@ func TestSequences(t *testing.T) {
 	if r.Flaky > 0 {
 		t.Errorf("%d cases differed once, and not again", r.Flaky)
 	}
-	t.Logf("%d sequences; %d differ; %.0f a second", r.Cases, r.Failing, float64(r.Cases)/time.Since(start).Seconds())
+	t.Logf("%d sequences of %d instructions on average, %d to their end; %d differ; %.0f a second", r.Cases,
+		r.Executed/uint64(max(r.Cases, 1)), r.Completed, r.Failing, float64(r.Cases)/time.Since(start).Seconds())
+}
+
+// TestNoise runs random bytes.
+func TestNoise(t *testing.T) {
+	r, err := Run(Options{Cases: size(50_000, 1_000_000), Seed: seed(), Workers: runtime.NumCPU(), Failures: 12, Noise: true})
+	if errors.Is(err, native.ErrUnavailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.Failed {
+		t.Error(r.Failed[i].String())
+	}
+	t.Logf("%d cases; %d differ", r.Cases, r.Failing)
 }
 
 // TestInstructions runs single instructions of every form on the interpreter

@@ -9,7 +9,8 @@ import (
 
 // Emulator is the interpreter in the surroundings of a Linux process.
 type Emulator struct {
-	CPU *cpu.CPU
+	CPU      *cpu.CPU
+	Executed uint64 // instructions of sequences
 
 	mem    *mmu.Memory
 	unit   *mmu.MMU
@@ -247,7 +248,12 @@ func (e *Emulator) Run(k *Case, out *Outcome) {
 	case Continue:
 		limit = k.Limit
 	}
-	e.finish(k, c.Run(c.Count+limit), out)
+	stop := c.Run(c.Count + limit)
+	// A repeated string instruction that changes its own bytes begins again.
+	for k.Flavor == Step && stop == cpu.StopCount && c.RIP == k.In.RIP && k.Inst.Rep != decode.RepNone && repeats(k.Inst.Op) {
+		stop = c.Run(c.Count + 1)
+	}
+	e.finish(k, stop, out)
 }
 
 // finish takes the outcome when the processor has stopped.

@@ -195,7 +195,7 @@ func (h *Host) run(k *Case, out *Outcome) error {
 		out.Event = Event{Signal: stop.Signal, Code: stop.Code, Addr: stop.Addr, System: stop.Syscall}
 		// A repeated string instruction steps once for each element.
 		if out.Event != (Event{done.Signal, done.Code, stop.Addr, false}) || k.Flavor != Step || st.RIP != k.In.RIP ||
-			k.Inst.Rep == decode.RepNone || !repeats(k.Inst.Op) || step > 1<<12 {
+			k.Inst.Rep == decode.RepNone || !repeats(k.Inst.Op) || step > 2*areaSize {
 			break
 		}
 	}

@@ -20,6 +20,10 @@ type Report struct {
 	Failing int       // all of them
 	ByOp    map[decode.Op]int
 	Flaky   int // differed once, and not again
+
+	// Of sequences.
+	Completed int    // without an exception
+	Executed  uint64 // instructions
 }
 
 // Failure is a case whose outcomes differ.
@@ -37,6 +41,7 @@ type Options struct {
 	Failures  int                // how many failing cases to keep
 	Only      func(f *Form) bool // nil: all forms
 	Sequences bool               // programs in place of single instructions
+	Noise     bool               // random bytes in place of forms
 }
 
 // source gives the cases of a run by number.
@@ -45,6 +50,10 @@ func (o *Options) source() (func(i int) *Case, error) {
 	if o.Sequences {
 		pools := []*Pool{NewPool(decode.Mode64), NewPool(decode.Mode32)}
 		return func(i int) *Case { return pools[i%len(pools)].Sequence(seed(i)) }, nil
+	}
+	if o.Noise {
+		modes := [...]decode.Mode{decode.Mode64, decode.Mode32, decode.Mode16}
+		return func(i int) *Case { return Noise(modes[i%len(modes)], seed(i)) }, nil
 	}
 	var forms []*Form
 	for _, m := range [...]decode.Mode{decode.Mode64, decode.Mode32, decode.Mode16} {
@@ -73,11 +82,14 @@ func Run(o Options) (*Report, error) {
 		next  atomic.Int64
 		first error
 	)
-	record := func(k *Case, fail *Failure, flaky bool, err error) (goOn bool) {
+	record := func(k *Case, done bool, fail *Failure, flaky bool, err error) (goOn bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		r.Cases++
-		if k.Form != nil {
+		if done {
+			r.Completed++
+		}
+		if k.Form != nil && !o.Noise {
 			r.Covered[k.Form]++
 		}
 		if flaky {
@@ -106,6 +118,11 @@ func Run(o Options) (*Report, error) {
 				return
 			}
 			defer w.host.Close()
+			defer func() {
+				mu.Lock()
+				r.Executed += w.emulator.Executed
+				mu.Unlock()
+			}()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= o.Cases {
@@ -113,7 +130,7 @@ func Run(o Options) (*Report, error) {
 				}
 				k := source(i)
 				fail, flaky, err := w.try(k)
-				if !record(k, fail, flaky, err) {
+				if !record(k, w.got.Event == done, fail, flaky, err) {
 					return
 				}
 			}

@@ -95,7 +95,10 @@ func (p *Pool) Sequence(seed uint64) *Case {
 	for i := range in.ST {
 		in.ST[i] = cpu.ST{Significand: w.word(intLanes)}
 	}
-	in.Flags &^= cpu.FlagNT
+	in.Flags &^= cpu.FlagNT | cpu.FlagAC
+	if w.one(32) {
+		in.Flags |= cpu.FlagAC
+	}
 	in.Tag = uint8(w.Uint64())
 	in.MXCSR = w.mxcsr()
 	if !w.one(8) {
@@ -163,6 +166,9 @@ func (w *writer) body(n int) {
 			w.put(0xB8 | w.scratch()) // MOV r32, imm32
 			w.put32(uint32(w.integer()))
 			n--
+		case k == 7 && w.one(2):
+			w.control()
+			n -= 2
 		default:
 			w.plain()
 			n--
@@ -170,11 +176,41 @@ func (w *writer) body(n int) {
 	}
 }
 
+// control changes flags or MXCSR as a whole.
+func (w *writer) control() {
+	w.note()
+	if w.calls == 0 && w.one(2) {
+		flags := w.Uint32() & (flagsStatus | cpu.FlagDF)
+		if w.one(6) {
+			flags |= cpu.FlagAC
+		}
+		w.put(0x68) // PUSH
+		w.put32(flags)
+		w.note()
+		w.put(0x9D) // POPF
+		w.undef = 0
+		return
+	}
+	w.put(0xC7, 0x45, 0x40) // MOV dword [rBP+40h]
+	w.put32(w.mxcsr() | 0x1F80)
+	w.note()
+	w.put(0x0F, 0xAE, 0x55, 0x40) // LDMXCSR
+}
+
 // define writes CMP of two registers, which leaves no flag undefined.
 func (w *writer) define() {
 	w.note()
+	w.wide()
 	w.put(0x39, 0xC0|byte(w.IntN(64)))
 	w.undef = 0
+}
+
+// wide writes a REX prefix for an operation that changes no register, now and
+// then.
+func (w *writer) wide() {
+	if w.mode == decode.Mode64 && w.one(2) {
+		w.put(0x40 | byte(w.IntN(16)))
+	}
 }
 
 // skip is a condition and a branch over a few instructions, often as a pair
@@ -185,10 +221,12 @@ func (w *writer) skip() {
 		w.define()
 	case 1:
 		w.note()
-		w.put(0x83, 0xF8|byte(w.IntN(8)), byte(w.integer())) // CMP r32, imm8
+		w.wide()
+		w.put(0x83, 0xF8|byte(w.IntN(8)), byte(w.integer())) // CMP r, imm8
 		w.undef = 0
 	case 2:
 		w.note()
+		w.wide()
 		w.put(0x85, 0xC0|byte(w.IntN(64))) // TEST
 		w.undef = af
 	default:
@@ -327,7 +365,7 @@ func (w *writer) selfModify() {
 func (w *writer) plain() {
 	for {
 		op := w.ops[w.IntN(len(w.ops))]
-		if (op == decode.DIV || op == decode.IDIV) && !w.one(4) {
+		if (op == decode.DIV || op == decode.IDIV || repeats(op)) && !w.one(4) {
 			continue
 		}
 		forms := w.pool[op]
@@ -347,11 +385,11 @@ func (w *writer) try(f *Form, e *encoding) bool {
 	w.lock, w.stray = false, false
 	k := &f.Key
 	w.vvvv = k.vex
-	b := w.encodeNear(e)
+	b := w.encodeNear(f, e)
 	var d decode.Inst
 	if decode.DecodeInto(&d, b.code, w.mode) != nil {
 		w.vvvv = false
-		if b = w.encodeNear(e); decode.DecodeInto(&d, b.code, w.mode) != nil {
+		if b = w.encodeNear(f, e); decode.DecodeInto(&d, b.code, w.mode) != nil {
 			return false
 		}
 	}
@@ -436,7 +474,7 @@ func (w *writer) moves(d *decode.Inst, r int) bool {
 }
 
 // encodeNear encodes with a memory operand near a pointer.
-func (w *writer) encodeNear(e *encoding) (b draft) {
+func (w *writer) encodeNear(f *Form, e *encoding) (b draft) {
 	w.prefixes(&b, e)
 	if w.p67 && w.mode != decode.Mode64 { // 16-bit addresses reach nothing
 		b.code = b.code[:0]
@@ -468,7 +506,13 @@ func (w *writer) encodeNear(e *encoding) (b draft) {
 		b.code = append(b.code, 0xC0|reg<<3|rm)
 	default:
 		disp := uint32(w.IntN(0x100) - 0x80)
-		if !w.one(3) {
+		odd := w.one(3)
+		for _, a := range f.Key.args {
+			if a.kind == decode.KindMem && a.size >= 16 {
+				odd = w.one(32) // #GP, mostly
+			}
+		}
+		if !odd {
 			disp &^= 15
 		}
 		p := pick[byte](w.rnd, cpu.RBP, cpu.RSI, cpu.RDI, cpu.RSP)

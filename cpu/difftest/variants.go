@@ -88,6 +88,7 @@ func (e *Emulator) RunAll(k *Case, out *Outcome) (diff []string) {
 		e.finish(k, stop, o)
 		if i == 0 {
 			count = n
+			e.Executed += n
 			continue
 		}
 		exact := *k
