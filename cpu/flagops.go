@@ -20,6 +20,7 @@ var flagBinders = map[decode.Op]binder{
 	decode.PAUSE:       fixed(pause),
 	decode.ENDBR32:     fixed(nop),
 	decode.ENDBR64:     fixed(nop),
+	decode.RDSSP:       fixed(nop), // without shadow stacks
 	decode.PREFETCH:    fixed(nop),
 	decode.PREFETCHW:   fixed(nop),
 	decode.PREFETCHWT1: fixed(nop),

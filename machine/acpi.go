@@ -140,23 +140,22 @@ func address(io bool, width uint8, at uint64) []byte {
 // fadt is the fixed ACPI description table (section 5.2.9), revision 5.
 func (w *romWriter) fadt(facs, dsdt uint32) uint32 {
 	const (
-		wbinvd          = 1 << 0
-		c1              = 1 << 2
-		powerButton     = 1 << 4 // not a fixed one: there is none
-		sleepButton     = 1 << 5
-		resetRegister   = 1 << 10
-		hasOldDevices   = 1 << 0 // boot architecture flags
-		has8042         = 1 << 1
-		noVGA           = 1 << 2
-		century         = 0x32
-		noSleepLatency  = 0xffff // no C2, no C3
-		desktop         = 1
-		resetValue      = 6
-		pm1EventLength  = 4
-		pm1ControlLen   = 2
-		pmTimerLength   = 4
-		minorVersion51  = 1
-		unusedAddresses = 0
+		wbinvd         = 1 << 0
+		c1             = 1 << 2
+		powerButton    = 1 << 4 // not a fixed one: there is none
+		sleepButton    = 1 << 5
+		resetRegister  = 1 << 10
+		hasOldDevices  = 1 << 0 // boot architecture flags
+		has8042        = 1 << 1
+		noVGA          = 1 << 2
+		century        = 0x32
+		noSleepLatency = 0xffff // no C2, no C3
+		desktop        = 1
+		resetValue     = 6
+		pm1EventLength = 4
+		pm1ControlLen  = 2
+		pmTimerLength  = 4
+		minorVersion51 = 1
 	)
 	var b bytes.Buffer
 	words(&b, facs, dsdt, uint8(0), uint8(desktop), uint16(irqSCI),
@@ -169,7 +168,7 @@ func (w *romWriter) fadt(facs, dsdt uint32) uint32 {
 		uint32(wbinvd|c1|powerButton|sleepButton|resetRegister))
 	b.Write(address(true, 8, devices.ResetControlPort))
 	words(&b, uint8(resetValue), uint16(0), uint8(minorVersion51), uint64(facs), uint64(dsdt))
-	none := address(true, 0, unusedAddresses)
+	none := make([]byte, 12)
 	for _, a := range [][]byte{
 		address(true, 32, devices.PM1Event), none,
 		address(true, 16, devices.PM1Control), none, none,
