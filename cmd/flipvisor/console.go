@@ -58,13 +58,13 @@ func (a *app) session(ctx context.Context, o boot.Options, files sessionFiles) e
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	o.Console, o.Input = a.out, a.in
-	in, ok := a.in.(*os.File)
-	isTerminal := ok && term.IsTerminal(int(in.Fd()))
+	in, isTerminal := a.in.(*os.File)
+	isTerminal = isTerminal && term.IsTerminal(int(in.Fd()))
 	if isTerminal {
 		o.Input = boot.NewKeys(in, func() { cancel(boot.ErrLeft) })
 		o.Pace = true
-		if _, ok := terminal(a.out); ok {
-			o.Console = boot.NewLines(a.out)
+		if out, ok := a.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
+			o.Console = boot.NewLines(out)
 		}
 	}
 	if files.replay != "" && !isTerminal {

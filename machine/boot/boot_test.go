@@ -175,6 +175,28 @@ func TestConsole(t *testing.T) {
 	}
 }
 
+// TestLeaving: a person can go while the machine waits for a key.
+func TestLeaving(t *testing.T) {
+	r, w := io.Pipe()
+	go func() {
+		time.Sleep(30 * time.Millisecond)
+		_, _ = w.Write([]byte("a\x01x"))
+	}()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	var out bytes.Buffer
+	s, err := New(Options{
+		Kernel: echo(t), Memory: 16 << 20, Pace: true, Console: &out,
+		Input: NewKeys(iotestOneByte{r}, func() { cancel(ErrLeft) }),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := s.Run(ctx)
+	if !errors.Is(e.Err, ErrLeft) || e.Status() != StatusInterrupted || len(e.Last) != 0 || !strings.Contains(out.String(), "A") {
+		t.Errorf("%v, %v, status %d, output %q", e.Stop, e.Err, e.Status(), out.String())
+	}
+}
+
 // TestMuchInput: no byte is lost, however much comes at once.
 func TestMuchInput(t *testing.T) {
 	text := strings.Repeat("abcdefghijklm", 20_000)

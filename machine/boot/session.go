@@ -94,6 +94,8 @@ func (s *Session) Run(ctx context.Context) *Ending {
 			return s.end(machine.Stop{}, context.Cause(ctx))
 		case stop.Reason == machine.AtCount && m.Count() < s.o.ExitAfter:
 		case stop.Reason == machine.Idle && s.awaitInput(ctx, -1):
+		case ctx.Err() != nil: // while it waited
+			return s.end(machine.Stop{}, context.Cause(ctx))
 		default:
 			return s.end(stop, nil)
 		}
